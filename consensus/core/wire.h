@@ -1,0 +1,77 @@
+/* Frame bodies of the mesh. A frame is a u32 LE length and a body; a body is a kind (u8) and the fields
+ * below, BCS. Control frames go through the core, bulk frames through the worker half of the driver.
+ *
+ *   control
+ *    1 HEADER          header | signature 64          new or repeated; also the author's vote
+ *    2 VOTE            vote
+ *    3 CERTIFICATES    last u8 | vec<certificate>     answer to 5 and 6; last = 1: the answer is complete
+ *    4 ATTESTATION     index u64 | digest 32 | authority u16 | signature 64
+ *    5 WANT            vec<round u64, author u16, digest 32>   certificates, by name
+ *    6 WANT_RANGE      after u64                      certificates of rounds > after, ascending
+ *    7 WANT_HEADER     round u64 | author u16 | digest 32
+ *    8 POSITION        quorum_round u64 | anchor_round u64 | certified_index u64 | rejoining u8
+ *    9 PREBLOCK_CERTIFICATE  index u64 | digest 32 | quorum
+ *   10 WANT_PREBLOCK_CERTIFICATE  index u64           "my last certified index"
+ *   11 REJOIN_QUERY    nonce u64
+ *   12 REJOIN_ANSWER   nonce u64 | vec<certificate> (0 or 1): proof of the highest round known
+ *   13 BATCH_ACK       digest 32                      the batch is durable at the sender
+ *   bulk
+ *   32 BATCH           worker u32 | created_at u64 ms | fetched u8 | batch bytes
+ *   33 WANT_BATCH      digest 32 | worker u32
+ *   34 NO_BATCH        digest 32                      answer when the batch is not held
+ *   both
+ *   64 PING            time u64   65 PONG  time u64   answered by the mesh itself
+ *
+ * Kinds are never reused. An unknown kind is counted and dropped. docs/protocol.md, mesh. */
+#ifndef CONSENSUS_CORE_WIRE_H
+#define CONSENSUS_CORE_WIRE_H
+
+#include "common/bytes.h"
+#include "common/codec.h"
+
+enum wire_kind {
+    WIRE_HEADER = 1,
+    WIRE_VOTE = 2,
+    WIRE_CERTIFICATES = 3,
+    WIRE_ATTESTATION = 4,
+    WIRE_WANT = 5,
+    WIRE_WANT_RANGE = 6,
+    WIRE_WANT_HEADER = 7,
+    WIRE_POSITION = 8,
+    WIRE_PREBLOCK_CERTIFICATE = 9,
+    WIRE_WANT_PREBLOCK_CERTIFICATE = 10,
+    WIRE_REJOIN_QUERY = 11,
+    WIRE_REJOIN_ANSWER = 12,
+    WIRE_BATCH_ACK = 13,
+    WIRE_BATCH = 32,
+    WIRE_WANT_BATCH = 33,
+    WIRE_NO_BATCH = 34,
+    WIRE_PING = 64,
+    WIRE_PONG = 65,
+};
+
+/* Bytes of a CERTIFICATES answer at the most, and certificates in it. */
+#define WIRE_ANSWER_BYTES_MAX (FRAME_BYTES_MAX / 2u)
+#define WIRE_ANSWER_CERTIFICATES_MAX 2000u
+
+/* Answers to SERVE_CERTIFICATES and SERVE_RANGE are built by whoever owns the store (node, simulator):
+ * begin, append encoded certificates while it returns true, finish. `memory` takes
+ * WIRE_ANSWER_BYTES_MAX bytes. */
+struct wire_answer {
+    struct writer writer;
+    uint32_t count;
+};
+void wire_answer_begin(struct wire_answer *answer, uint8_t *memory);
+
+/* `value` is a TABLE_CERTIFICATES value (flag u8 | certificate); one flagged unverified is skipped.
+ * False when it does not fit any more: finish with last = false. */
+bool wire_answer_append(struct wire_answer *answer, struct bytes value);
+
+/* The frame body. */
+struct bytes wire_answer_finish(struct wire_answer *answer, bool last);
+
+/* The answer to SERVE_HEADER: a HEADER body from a TABLE_HEADERS or TABLE_OWN_HEADERS value. `memory`
+ * takes HEADER_BYTES_MAX + 65 bytes. */
+struct bytes wire_header_body(uint8_t *memory, struct bytes value);
+
+#endif
