@@ -1,8 +1,8 @@
 /* Reference-counted memory that one batch or frame lives in from the socket to the disk and on to six
  * peers and any number of export streams, without being copied.
  *
- *     0            64                       103        107                 128
- *     | log header | (free)                 | length u32 | kind and fields  | batch bytes ... | padding
+ *     0            64       110          114               128
+ *     | log header | (free) | length u32 | kind and fields | batch bytes ... | padding
  *
  * A mesh frame's body begins at BUFFER_BODY; for a BATCH frame (kind 1 + worker 4 + created_at 8 +
  * fetched 1 = 14 bytes of fields) the fields are placed so that the batch itself always begins at
