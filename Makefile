@@ -1,0 +1,74 @@
+# The doorway: every target sets up what it needs (scripts/setup.sh, Debian packages) and builds with
+# meson. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+BUILD := build/release
+ENDPOINT ?= http://127.0.0.1:64011
+TX_ENDPOINT ?= http://127.0.0.1:64012
+FROM_ID ?= 0
+SLEEP ?= 1000
+ARGS ?=
+
+.PHONY: help setup build test test-quick demo run-dsn kill-dsn run-listener run-spammer run-sequencer \
+	run-rollup run-operator bench kernel-cost fuzz lint format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+
+setup: ## install missing Debian packages (root or sudo)
+	@./scripts/setup.sh
+
+build: setup ## build every program into build/release
+	@./scripts/build.sh $(BUILD)
+
+test: setup ## every test, plain and under ASan + UBSan; ends with "N passed, N failed"
+	@./scripts/test.sh
+
+test-quick: build ## unit, golden and lint tests only
+	@meson test -C $(BUILD) --suite unit --suite golden --suite lint --print-errorlogs
+
+demo: build ## the main job end to end: one transaction from client to kernel (KEEP=1 leaves it running)
+	@./scripts/demo.sh
+
+run-dsn: build ## a fresh local committee of 7 nodes in the foreground; Ctrl-C stops them
+	@./scripts/cluster.sh run
+
+kill-dsn: ## stop exactly what run-dsn, demo and run-sequencer started
+	@./scripts/cluster.sh kill
+
+run-listener: build ## print pre-blocks (ENDPOINT=http://127.0.0.1:64011 FROM_ID=0 ARGS=...)
+	@$(BUILD)/consensus/tools/dsn-listener --endpoint $(ENDPOINT) --from-id $(FROM_ID) $(ARGS)
+
+run-spammer: build ## send transactions (ENDPOINT=http://127.0.0.1:64012 SLEEP=1000 ARGS=...)
+	@$(BUILD)/consensus/tools/dsn-spammer --endpoint $(if $(filter command environment,$(origin ENDPOINT)),$(ENDPOINT),$(TX_ENDPOINT)) \
+		--sleep $(SLEEP) $(ARGS)
+
+run-rollup: build ## a local rollup node with the packed kernel of the local committee
+	@./scripts/cluster.sh rollup $(ARGS)
+
+run-sequencer: build ## a sequencer between the local cluster and the local rollup node
+	@./scripts/cluster.sh sequencer $(ARGS)
+
+run-operator: ## the operator container on today's octez images (docker/operator)
+	@./docker/run-operator.sh $(ARGS)
+
+bench: build ## load the local cluster, print SUMMARY, write build/bench/summary.json
+	@./scripts/bench.sh $(ARGS)
+
+kernel-cost: build ## wasm instructions per pre-block and per 4 KB page
+	@ninja -C $(BUILD) kernel-cost
+
+fuzz: setup ## coverage-guided fuzzing of every decoder (SECONDS_EACH=60)
+	@./scripts/fuzz.sh $(or $(SECONDS_EACH),60)
+
+lint: ## format, floors, banned calls, lengths
+	@./scripts/lint.sh
+
+format: ## apply .clang-format
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean: ## remove everything that was built; local clusters too
+	@./scripts/cluster.sh kill
+	@rm -rf build

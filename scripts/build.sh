@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# build.sh DIR [meson options]: configures DIR once and builds it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dir=$1
+shift
+if [ ! -f "$dir/build.ninja" ]; then
+    CC="${CC:-$(command -v ccache >/dev/null 2>&1 && echo 'ccache gcc' || echo gcc)}" \
+        meson setup "$dir" "$@" >"$dir.log" 2>&1 || {
+        mkdir -p build
+        tail -n 20 "$dir.log" >&2
+        exit 1
+    }
+fi
+# Quiet when there is nothing to do, a refreshing line on a terminal, errors in full.
+ninja -C "$dir" --quiet
