@@ -27,7 +27,8 @@ void quorum_encode(struct writer *writer, const struct quorum *quorum);
 void certificate_encode(struct writer *writer, const struct certificate *certificate);
 
 /* Decoders fail the reader on anything encode would not write; they do not ask for its end. Output is
- * unspecified when the reader failed. */
+ * unspecified when the reader failed. An authority at or above AUTHORITIES_MAX fails too: it belongs to no
+ * committee, and sets of authorities have no room for it. */
 void header_decode(struct header *ret_header, struct reader *reader);
 void vote_decode(struct vote *ret_vote, struct reader *reader);
 void quorum_decode(struct quorum *ret_quorum, struct reader *reader);
