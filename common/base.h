@@ -1,4 +1,5 @@
-/* The smallest vocabulary every floor shares: numbers with meaning, byte views, status codes, checks.
+/* The smallest vocabulary every floor shares: numbers with meaning, byte views, status codes,
+ * checks.
  *
  * This header belongs to the pure half of `common`: it is freestanding and is also compiled to
  * wasm32 for the kernel. Nothing here allocates, and nothing here knows of files or clocks. */
@@ -43,26 +44,26 @@ struct bytes {
 };
 
 /* Results. OK is 0, failures are negative; outputs (`ret_`) are written only on OK. */
-#define STATUS_TABLE(X)                                                                            \
-    X(OK, 0, "ok")                                                                                 \
-    X(ERR_MALFORMED, -1, "malformed encoding")                                                     \
-    X(ERR_TOO_LARGE, -2, "over a limit")                                                           \
-    X(ERR_UNKNOWN_AUTHORITY, -3, "unknown authority")                                              \
-    X(ERR_EPOCH, -4, "wrong epoch")                                                                \
-    X(ERR_SIGNATURE, -5, "bad signature")                                                          \
-    X(ERR_QUORUM, -6, "not enough stake")                                                          \
-    X(ERR_DUPLICATE, -7, "duplicate")                                                              \
-    X(ERR_STALE, -8, "too old")                                                                    \
-    X(ERR_AHEAD, -9, "too far ahead")                                                              \
-    X(ERR_MISSING, -10, "something it refers to is missing")                                       \
-    X(ERR_CONFLICT, -11, "conflicts with what is recorded")                                        \
-    X(ERR_FULL, -12, "no room")                                                                    \
-    X(ERR_NOT_FOUND, -13, "not found")                                                             \
-    X(ERR_IO, -14, "input or output error")                                                        \
-    X(ERR_CONFIG, -15, "bad configuration")                                                        \
-    X(ERR_CORRUPT, -16, "corrupt store")                                                           \
-    X(ERR_VERSION, -17, "unknown version")                                                         \
-    X(ERR_STOPPING, -18, "stopping")                                                               \
+#define STATUS_TABLE(X)                                      \
+    X(OK, 0, "ok")                                           \
+    X(ERR_MALFORMED, -1, "malformed encoding")               \
+    X(ERR_TOO_LARGE, -2, "over a limit")                     \
+    X(ERR_UNKNOWN_AUTHORITY, -3, "unknown authority")        \
+    X(ERR_EPOCH, -4, "wrong epoch")                          \
+    X(ERR_SIGNATURE, -5, "bad signature")                    \
+    X(ERR_QUORUM, -6, "not enough stake")                    \
+    X(ERR_DUPLICATE, -7, "duplicate")                        \
+    X(ERR_STALE, -8, "too old")                              \
+    X(ERR_AHEAD, -9, "too far ahead")                        \
+    X(ERR_MISSING, -10, "something it refers to is missing") \
+    X(ERR_CONFLICT, -11, "conflicts with what is recorded")  \
+    X(ERR_FULL, -12, "no room")                              \
+    X(ERR_NOT_FOUND, -13, "not found")                       \
+    X(ERR_IO, -14, "input or output error")                  \
+    X(ERR_CONFIG, -15, "bad configuration")                  \
+    X(ERR_CORRUPT, -16, "corrupt store")                     \
+    X(ERR_VERSION, -17, "unknown version")                   \
+    X(ERR_STOPPING, -18, "stopping")                         \
     X(ERR_CHAIN, -19, "does not chain to its predecessor")
 
 enum status {
@@ -75,12 +76,12 @@ enum status {
 const char *status_text(enum status status);
 
 /* CHECK is for what only our own bug can break; it stays on in production. One condition each.
- * Peer or client input never reaches one: it is refused with a status. `check_failed` is supplied by
- * the program (hosted: print and abort; kernel: trap). */
+ * Peer or client input never reaches one: it is refused with a status. `check_failed` is supplied
+ * by the program (hosted: print and abort; kernel: trap). */
 _Noreturn void check_failed(const char *file, int line, const char *condition);
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) check_failed(__FILE__, __LINE__, #condition);                            \
+#define CHECK(condition)                                                \
+    do {                                                                \
+        if (!(condition)) check_failed(__FILE__, __LINE__, #condition); \
     } while (0)
 
 static inline bool digest_equal(const struct digest *a, const struct digest *b)

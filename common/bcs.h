@@ -1,6 +1,7 @@
-/* Binary Canonical Serialization, the part we need: fixed-width little-endian integers and bare fixed
- * arrays come from common/bytes.h; here are ULEB128 lengths. Strict: a length that is not minimal or
- * over u32 fails the reader, so decode-then-encode is the identity. Source: BCS specification. */
+/* Binary Canonical Serialization, the part we need: fixed-width little-endian integers and bare
+ * fixed arrays come from common/bytes.h; here are ULEB128 lengths. Strict: a length that is not
+ * minimal or over u32 fails the reader, so decode-then-encode is the identity. Source: BCS
+ * specification. */
 #ifndef COMMON_BCS_H
 #define COMMON_BCS_H
 

@@ -1,5 +1,6 @@
-/* Sticky-failure cursors over memory. A reader or writer that once runs past its end stays failed, so
- * code reads straight down and asks once at the end. Integers are little-endian unless named _be. */
+/* Sticky-failure cursors over memory. A reader or writer that once runs past its end stays failed,
+ * so code reads straight down and asks once at the end. Integers are little-endian unless named
+ * _be. */
 #ifndef COMMON_BYTES_H
 #define COMMON_BYTES_H
 

@@ -2,12 +2,12 @@
  * programs (common/crypto_sodium.c), against the kernel's own build of it in wasm32, and against a
  * cheap, deterministic stand-in in the simulator's fast mode.
  *
- * Signatures are Ed25519 with libsodium's verification equation: no cofactor, canonical S, small-order
- * keys refused (CONSENSUS 1). They are always over intent (3 bytes) || digest (32 bytes), where
- * intent = { scope, version 0, application 1 }.
+ * Signatures are Ed25519 with libsodium's verification equation: no cofactor, canonical S,
+ * small-order keys refused (CONSENSUS 1). They are always over intent (3 bytes) || digest (32
+ * bytes), where intent = { scope, version 0, application 1 }.
  *
- * crypto_hash and crypto_sign are also names of libsodium's NaCl interface: a file that needs both includes
- * single libsodium headers (<sodium/randombytes.h>), not <sodium.h>. */
+ * crypto_hash and crypto_sign are also names of libsodium's NaCl interface: a file that needs both
+ * includes single libsodium headers (<sodium/randombytes.h>), not <sodium.h>. */
 #ifndef COMMON_CRYPTO_H
 #define COMMON_CRYPTO_H
 
@@ -46,8 +46,8 @@ void crypto_key_pair(struct public_key *ret_public,
                      struct secret_key *ret_secret,
                      const uint8_t seed[32]);
 
-/* True when `key` is a curve point of the prime-order group (so not of small order), in canonical form. Not
- * in the kernel. */
+/* True when `key` is a curve point of the prime-order group (so not of small order), in canonical
+ * form. Not in the kernel. */
 bool crypto_key_is_valid(const struct public_key *key);
 
 #endif

@@ -1,5 +1,5 @@
-/* Every limit of the system, with its unit and its reason. A limit that is exceeded is refused with a
- * clear error at the edge: nothing is truncated and nothing is unbounded. */
+/* Every limit of the system, with its unit and its reason. A limit that is exceeded is refused with
+ * a clear error at the edge: nothing is truncated and nothing is unbounded. */
 #ifndef COMMON_LIMITS_H
 #define COMMON_LIMITS_H
 
@@ -16,12 +16,12 @@
 #define BATCH_BYTES_MAX 480000u
 
 /* Batches one header names, and their bytes together. */
-#define HEADER_BATCHES_MAX 64u
+#define HEADER_BATCHES_MAX       64u
 #define HEADER_PAYLOAD_BYTES_MAX (2u * 1024u * 1024u)
 
 /* One pre-block: a gRPC client with the default limit of 4 MiB can receive it. */
 #define PREBLOCK_BATCHES_MAX 256u
-#define PREBLOCK_BYTES_MAX (3u * 1024u * 1024u)
+#define PREBLOCK_BYTES_MAX   (3u * 1024u * 1024u)
 
 /* Rounds kept below the last ordered anchor. A slower peer can still fetch them. Narwhal, garbage
  * collection; every peer system uses 50. */
@@ -47,20 +47,21 @@
 
 /* Page tree (Tezos preimage pages small enough for one inbox message). */
 #define PAGE_CONTENT_BYTES_MAX 4000u
-#define PAGE_HASHES_MAX 121u
-#define PAGE_BYTES_MAX 4005u
-#define PAGE_DEPTH_MAX 3u
+#define PAGE_HASHES_MAX        121u
+#define PAGE_BYTES_MAX         4005u
+#define PAGE_DEPTH_MAX         3u
 
 /* Mesh frame, bytes, without its length prefix. */
 #define FRAME_BYTES_MAX (1024u * 1024u)
 
 /* Rollup inbox: external payload, and the batcher's operation (reference: Tezos protocol 025). */
-#define INBOX_MESSAGE_BYTES_MAX 4095u
-#define INBOX_FRAME_BYTES 21u /* 00 | 20-byte rollup hash */
+#define INBOX_MESSAGE_BYTES_MAX   4095u
+#define INBOX_FRAME_BYTES         21u /* 00 | 20-byte rollup hash */
 #define INBOX_OPERATION_BYTES_MAX 32607u
-#define INBOX_LEVEL_BYTES_MAX (512u * 1024u)
+#define INBOX_LEVEL_BYTES_MAX     (512u * 1024u)
 
-_Static_assert(PAGE_BYTES_MAX == 5 + PAGE_CONTENT_BYTES_MAX, "a content page is header and content");
+_Static_assert(PAGE_BYTES_MAX == 5 + PAGE_CONTENT_BYTES_MAX,
+               "a content page is header and content");
 _Static_assert(5 + 33 * PAGE_HASHES_MAX <= PAGE_BYTES_MAX, "a full hash page is a page");
 _Static_assert(BATCH_BYTES_MAX <= PAGE_HASHES_MAX * PAGE_CONTENT_BYTES_MAX,
                "one hash page covers a batch");

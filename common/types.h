@@ -1,6 +1,6 @@
 /* The protocol's values as the programs hold them: header, vote, certificate. Their bytes are in
- * common/codec.h; their rules in docs/protocol.md. All are plain values of fixed size: they own nothing
- * and can be copied. */
+ * common/codec.h; their rules in docs/protocol.md. All are plain values of fixed size: they own
+ * nothing and can be copied. */
 #ifndef COMMON_TYPES_H
 #define COMMON_TYPES_H
 
@@ -33,15 +33,16 @@ static inline bool authority_set_is_empty(const struct authority_set *set)
     return (set->words[0] | set->words[1]) == 0;
 }
 
-/* One entry of a header's payload: a batch by digest, the worker that holds it, when it was sealed. */
+/* One entry of a header's payload: a batch by digest, the worker that holds it, when it was sealed.
+ */
 struct batch_info {
     struct digest digest;
     uint32_t worker;
     uint64_t created_at; /* ms since the Unix epoch */
 };
 
-/* What an authority proposes for a round. Parents are digests of certified headers of the round before,
- * ascending and distinct (for round 1, the genesis digests). */
+/* What an authority proposes for a round. Parents are digests of certified headers of the round
+ * before, ascending and distinct (for round 1, the genesis digests). */
 struct header {
     authority_t author;
     round_t round;
