@@ -17,13 +17,13 @@
  * gc_round.
  *
  * Evidence. The commit rule also counts edges of headers that are not in the DAG (CONSENSUS 8):
- *   - certified children, from the moment their certificate verifies, though suspended for other
- * parents;
+ *   - certified children, from the moment their certificate verifies, though suspended;
  *   - first headers: the first well-formed signed header seen of (round, author) since start. A
- * second, different one never counts. Evidence lives in a ring of DAG_EVIDENCE_ROUNDS rounds, one
- * entry per author; a higher round evicts. Losing evidence only delays a decision, never changes
- * it. An edge to a vertex that is not here yet is kept by digest and counted when that vertex
- * enters.
+ *     second, different one never counts.
+ *
+ * Evidence lives in a ring of DAG_EVIDENCE_ROUNDS rounds, one entry per author; a higher round
+ * evicts. Losing evidence only delays a decision, never changes it. An edge to a vertex that is not
+ * here yet is kept by digest and counted when that vertex enters.
  *
  * gc_round moves up only through dag_collect; rounds at or below it are forgotten. The ring holds
  * the `rounds` rounds above it. "Ordered" is one bit per vertex, never a watermark per author: a
@@ -71,8 +71,7 @@ struct dag_vertex {
     bool ordered;
 };
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 /* Bytes for a committee of `authorities` and a ring of `rounds` (a power of two, at most
  * DAG_ROUNDS; use DAG_ROUNDS). About 12 MB at n = 7, touched only as far as rounds and payload use
@@ -86,8 +85,7 @@ void dag_init(struct dag **ret_dag,
               const struct committee *committee,
               uint32_t rounds);
 
-/* ---- growing
- * ------------------------------------------------------------------------------------- */
+/* ---- growing ------------------------------------------------------------------------------- */
 
 /* Puts a certified header in; the caller has verified its certificate. Errors, none of which
  * changes anything: ERR_STALE      round at or below gc_round ERR_AHEAD      round above gc_round +
@@ -130,8 +128,7 @@ enum status dag_mark_ordered(struct dag *dag, const struct vertex_ref *ref);
  * parents are now at or below it may enter, lowest round first. */
 void dag_collect(struct dag *dag, round_t gc_round);
 
-/* ---- looking
- * ------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------- */
 
 /* The vertex, or NULL when it is not in (also for a round at or below gc_round or out of the ring,
  * and for an author outside the committee). */

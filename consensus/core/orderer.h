@@ -1,11 +1,11 @@
 /* Ordering: turns a decided anchor into an ordering record, and moves the commit state with it.
  *
  *     while (orderer_decide(orderer, &decision, dag)) {
- *         orderer_order(orderer, &record, dag, &decision);    persist record.bytes, and with it ...
- *         ... vertices of rounds <= orderer_gc_round() that stay unordered are lost: re-name their
- * batches dag_collect(dag, orderer_gc_round(orderer));        ... the pruning, in the same atomic
- * write
- *         ... suspended certificates may enter now, lowest round first
+ *         orderer_order(orderer, &record, dag, &decision);
+ *         persist record.bytes and, in the same atomic write, the pruning that follows from it
+ *         vertices of rounds <= orderer_gc_round() that are not ordered now are lost: re-name
+ *         dag_collect(dag, orderer_gc_round(orderer));
+ *         suspended certificates may enter now, lowest round first
  *     }
  *
  * order(v), with p the round of the anchor ordered before v and g = max(0, p - gc_depth): the
@@ -42,8 +42,7 @@ struct orderer_options {
 struct orderer_options orderer_options_default(const struct committee *committee,
                                                const struct commit_parameters *rule);
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 /* About 22 MB at n = 7, touched only as far as it is used. */
 size_t orderer_bytes(const struct orderer_options *options);
@@ -64,8 +63,7 @@ enum status orderer_replay(struct orderer *orderer, struct dag *dag, struct byte
  * records, or other exclusions than the last record says). */
 enum status orderer_replay_end(const struct orderer *orderer);
 
-/* ---- ordering
- * ------------------------------------------------------------------------------------ */
+/* ---- ordering ------------------------------------------------------------------------------ */
 
 /* commit_rule_next for the present state. */
 bool orderer_decide(const struct orderer *orderer,
@@ -80,8 +78,7 @@ void orderer_order(struct orderer *orderer,
                    struct dag *dag,
                    const struct commit_decision *decision);
 
-/* ---- looking
- * ------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------- */
 
 uint64_t orderer_sequence(const struct orderer *orderer);    /* of the last record, 0 at start */
 round_t orderer_anchor_round(const struct orderer *orderer); /* p, 0 at start */

@@ -1,17 +1,19 @@
 /* The ordering record: what one ordered anchor did, byte for byte. It is written in the same atomic
  * write as everything that changes with it, and a node starts again from the last W of them alone.
  *
- *   version u8 (1) | sequence u64 | previous 32 | previous_round u64 | anchor: round u64, author
- * u16, digest 32 | created_at u64 ms | excluded 16 | skipped vec<round u64, author u16> | batches
- * u32 | vertices vec<round u64, author u16, digest 32, new vec<digest 32, worker u32>>
+ *   version u8 (1) | sequence u64 | previous 32 | previous_round u64
+ *   | anchor: round u64, author u16, digest 32 | created_at u64 ms | excluded 16
+ *   | skipped vec<round u64, author u16> | batches u32
+ *   | vertices vec<round u64, author u16, digest 32, new vec<digest 32, worker u32>>
  *
- * previous        BLAKE2b of the previous record; of record 1: the committee digest
- * previous_round  p, the round of the anchor ordered before (0: none). Floor of the sub-DAG: p -
- * gc_depth created_at      of the anchor's header excluded        the schedule's exclusions after
- * this record, a bit per authority, words little-endian skipped         instance slots that were
- * passed over, ascending batches         digests in all the `new` lists together vertices the
- * ordered vertices by (round, author index), the anchor last new             payload of this vertex
- * that was not executed before, in the header's order
+ *   previous        BLAKE2b of the previous record; of record 1: the committee digest
+ *   previous_round  p, round of the anchor ordered before; the sub-DAG's floor is p - gc_depth
+ *   created_at      of the anchor's header
+ *   excluded        exclusions after this record, a bit per authority, two words
+ *   skipped         instance slots that were passed over, ascending
+ *   batches         digests in all the `new` lists together
+ *   vertices        the ordered vertices by (round, author index), the anchor last
+ *   new             payload of the vertex not executed before, in the header's order
  *
  * Records are equal on all nodes: nothing local (how or when an anchor was decided, batch sizes) is
  * in them. The index and timestamp of the pre-blocks are not either, as the cut needs batch sizes,

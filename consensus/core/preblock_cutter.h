@@ -45,17 +45,17 @@ struct preblock_cut {
     struct ordering_cursor cursor;
     uint32_t vertices;
     uint32_t first_batch;
-    uint32_t last; /* 1: the last pre-block of the record */
+    bool last; /* the last pre-block of the record */
 };
 
-/* Where a record has been cut so far. About 10 KB. */
+/* Where a record has been cut so far. About 8 KB. */
 struct preblock_cutter {
     const struct ordering_record *record;
     const struct batch_size *sizes;
     struct ordering_cursor cursor;
     uint32_t next_batch;
     uint32_t vertices_left;
-    struct digest manifest[PREBLOCK_BATCHES_MAX + HEADER_BATCHES_MAX];
+    struct digest manifest[PREBLOCK_BATCHES_MAX];
 };
 
 /* `record` and `sizes` (one per new batch of the record, same order) outlive the cutter. */

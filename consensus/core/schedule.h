@@ -33,7 +33,8 @@ struct schedule_delta {
 struct schedule {
     const struct committee *committee;
     uint32_t window;  /* W, 1 .. SCHEDULE_WINDOW */
-    uint64_t records; /* ordering records taken in all; the last min(records, W) are in the ring */
+    uint64_t records; /* ordering records of the prefix; the last min(records, W) are in the ring */
+    uint64_t resumed; /* of them, those before recovery began (schedule_resume) */
     uint32_t skips[AUTHORITIES_MAX];
     uint32_t counts[AUTHORITIES_MAX];
     struct authority_set excluded;
@@ -44,9 +45,12 @@ struct schedule {
 /* `committee` outlives the schedule. `window` is SCHEDULE_WINDOW, or smaller in tests. */
 void schedule_init(struct schedule *schedule, const struct committee *committee, uint32_t window);
 
-/* Starts recovery in the middle: `records` were taken before, of which the last W - 1 or all are
- * going to be replayed with schedule_record. Only on a fresh schedule. */
+/* Starts recovery in the middle: `records` were taken before those that are going to be replayed
+ * with schedule_record. Only on a fresh schedule. */
 void schedule_resume(struct schedule *schedule, uint64_t records);
+
+/* False while recovery has not replayed a whole window: then nothing below may be relied on. */
+bool schedule_is_complete(const struct schedule *schedule);
 
 /* Takes the delta of the next ordering record and works out the exclusions after it. */
 void schedule_record(struct schedule *schedule, const struct schedule_delta *delta);
