@@ -158,7 +158,7 @@ void mesh_get_address(struct sockaddr_storage *ret_address,
                       const struct mesh *mesh,
                       enum mesh_link link);
 
-/* Where a peer is from now on; used at the next dial. */
+/* Where a peer is from now on. Dials at once when the link is neither up nor on its way. */
 void mesh_set_peer_address(struct mesh *mesh,
                            authority_t peer,
                            enum mesh_link link,
