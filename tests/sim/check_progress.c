@@ -1,0 +1,56 @@
+/* Progress: after healing, all honest nodes that are to live reach one state. They have the same
+ * last pre-block, with its certificate, every batch that was sealed at a living node is executed,
+ * and nothing is missing anywhere. */
+#include <stdio.h>
+
+#include "tests/sim/world.h"
+
+static bool is_expected(const struct sim_node *node)
+{
+    return !node->byzantine && !node->dead;
+}
+
+static uint64_t batches_open(const struct world *world)
+{
+    uint64_t open = 0;
+
+    for (uint64_t number = 0; number < world->registry.batches_count; number++) {
+        const struct sim_batch *batch = &world->registry.batches[number];
+        bool owed =
+            batch->certified || (batch->accepted && is_expected(&world->nodes[batch->author]) &&
+                                 disk_has_batch(&world->nodes[batch->author].disk, number));
+        open += owed && batch->executed == 0;
+    }
+    return open;
+}
+
+static bool nodes_agree(const struct world *world)
+{
+    for (authority_t i = 0; i < world->options.nodes; i++) {
+        const struct sim_node *node = &world->nodes[i];
+        struct core_status status;
+        if (!is_expected(node)) continue;
+        if (!node->up || node->wiped) return false;
+        core_get_status(node->core, &status);
+        if (node->delivered != world->checkers.preblocks_count) return false;
+        if (status.preblock_index != world->checkers.preblocks_count) return false;
+        if (status.certified_index != world->checkers.preblocks_count) return false;
+        if (status.missing_batches > 0 || status.syncing || !status.ready) return false;
+    }
+    return true;
+}
+
+bool check_progress_reached(struct world *world)
+{
+    return nodes_agree(world) && batches_open(world) == 0;
+}
+
+void check_progress_fail(struct world *world)
+{
+    if (nodes_agree(world))
+        check_clients_end(world); /* at rest, and something acknowledged is lost */
+    world_fail(world, FAILURE_LIVENESS,
+               "no common state %u s after healing: %llu pre-blocks, %llu batches open",
+               world->options.heal_seconds, (unsigned long long)world->checkers.preblocks_count,
+               (unsigned long long)batches_open(world));
+}

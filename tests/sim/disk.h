@@ -1,0 +1,79 @@
+/* A node's simulated store: what is durable, and what a crash now would lose.
+ *
+ *     disk_write ... disk_commit | disk_write ... disk_commit | ...
+ *     '----- unit 1 (one step) -----'  '---- unit 2 ----'
+ *
+ * The writes of one core step are a unit: atomic, as one write batch is. Units wait in memory until
+ * a sync that began after them is over; then they are in the tables for good. A crash keeps a
+ * prefix of the waiting units, chosen by chance (a log that was written but not yet known to be
+ * synced), never a part of a unit and never a later unit without an earlier one.
+ *
+ * The batch log beside it holds batches by number; a batch is durable or lost as a whole. */
+#ifndef TESTS_SIM_DISK_H
+#define TESTS_SIM_DISK_H
+
+#include "consensus/core/core.h"
+#include "tests/sim/random.h"
+#include "tests/sim/table.h"
+
+enum disk_operation_kind { DISK_PUT, DISK_ERASE, DISK_ERASE_BELOW };
+
+struct disk_operation {
+    enum disk_operation_kind kind;
+    enum core_table table;
+    uint64_t unit;
+    size_t key_at; /* in `bytes` */
+    size_t key_len;
+    size_t value_len;
+};
+
+struct disk {
+    struct table tables[CORE_TABLES];
+    struct disk_operation *operations; /* waiting, in order */
+    size_t operations_count;
+    size_t operations_capacity;
+    uint8_t *bytes; /* keys and values of the waiting operations */
+    size_t bytes_len;
+    size_t bytes_capacity;
+    uint64_t unit;    /* number of the unit being written */
+    uint64_t syncing; /* last unit of the sync in flight; 0: none */
+    uint64_t durable; /* last unit that is durable */
+    uint8_t *batches; /* by batch number: 1 durable here */
+    size_t batches_capacity;
+    uint32_t dropped_tables; /* seeded bug: writes to these tables never happen */
+};
+
+void disk_open(struct disk *disk);
+void disk_close(struct disk *disk);
+
+/* One operation of the current unit. */
+void disk_write(struct disk *disk,
+                enum disk_operation_kind kind,
+                enum core_table table,
+                struct bytes key,
+                struct bytes value);
+
+/* Ends the current unit, if anything was written in it. */
+void disk_commit(struct disk *disk);
+
+/* The newest unit that waits or is being written; the durable one when nothing does. */
+uint64_t disk_last_unit(const struct disk *disk);
+
+/* Nothing waits. */
+bool disk_is_clean(const struct disk *disk);
+
+/* Begins a sync of all units so far, or returns 0 when one is in flight or nothing waits. Returns
+ * the unit to hand to disk_finish_sync. */
+uint64_t disk_begin_sync(struct disk *disk);
+void disk_finish_sync(struct disk *disk, uint64_t unit);
+
+/* Loses all but a random prefix of the waiting units. */
+void disk_crash(struct disk *disk, struct random *random);
+
+/* Loses everything. */
+void disk_wipe(struct disk *disk);
+
+bool disk_has_batch(const struct disk *disk, uint64_t batch);
+void disk_put_batch(struct disk *disk, uint64_t batch);
+
+#endif

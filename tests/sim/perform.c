@@ -1,0 +1,309 @@
+#include "tests/sim/perform.h"
+
+#include <stdio.h>
+
+#include "consensus/core/records.h"
+#include "consensus/core/wire.h"
+#include "tests/sim/world.h"
+
+static uint8_t answer_memory[WIRE_ANSWER_BYTES_MAX];
+static uint8_t header_memory[HEADER_BYTES_MAX + 65];
+
+/* ---- control
+ * ------------------------------------------------------------------------------------- */
+
+static void send_packet(struct sim_node *node, authority_t peer, struct packet *packet)
+{
+    network_send(node->world, node->index, peer, packet, false);
+}
+
+/* Everything that leaves passes here once, whoever it is for. */
+static void note_sent(struct sim_node *node, struct packet *packet)
+{
+    struct world *world = node->world;
+
+    world_note(world, packet->fingerprint);
+    check_signing_message(node, packet);
+    adversary_see(world, packet, registry_note(world, packet));
+}
+
+static void send_bytes(struct sim_node *node, authority_t peer, struct bytes body)
+{
+    struct packet *packet = packet_new(body.data, body.len);
+
+    note_sent(node, packet);
+    send_packet(node, peer, packet);
+    packet_unref(packet);
+}
+
+static void send_message(struct sim_node *node,
+                         const struct core_action *action,
+                         struct packet *held)
+{
+    struct packet *packet =
+        held != NULL ? packet_ref(held) : packet_new(action->message.data, action->message.len);
+
+    note_sent(node, packet);
+    if (action->kind == CORE_ACTION_SEND) {
+        send_packet(node, action->peer, packet);
+    } else {
+        for (authority_t peer = 0; peer < node->world->options.nodes; peer++)
+            if (peer != node->index) send_packet(node, peer, packet);
+    }
+    packet_unref(packet);
+}
+
+/* Appends to the answer, sending it off whenever it is full. */
+static void answer_with(struct sim_node *node,
+                        authority_t peer,
+                        struct wire_answer *answer,
+                        struct bytes value)
+{
+    if (wire_answer_append(answer, value)) return;
+    send_bytes(node, peer, wire_answer_finish(answer, false));
+    wire_answer_begin(answer, answer_memory);
+    CHECK(wire_answer_append(answer, value));
+}
+
+static void serve_certificates(struct sim_node *node, const struct core_action *action)
+{
+    struct wire_answer answer;
+    uint8_t key[CORE_KEY_BYTES_MAX];
+
+    wire_answer_begin(&answer, answer_memory);
+    for (size_t i = 0; i < action->refs_count; i++) {
+        size_t len = key_of_slot(key, action->refs[i].round, action->refs[i].author);
+        struct bytes value =
+            table_get(&node->disk.tables[TABLE_CERTIFICATES], (struct bytes){key, len});
+        if (value.len > 0) answer_with(node, action->peer, &answer, value);
+    }
+    send_bytes(node, action->peer, wire_answer_finish(&answer, true));
+}
+
+static void serve_range(struct sim_node *node, const struct core_action *action)
+{
+    const struct table *records = &node->disk.tables[TABLE_CERTIFICATES];
+    struct wire_answer answer;
+    uint8_t key[CORE_KEY_BYTES_MAX];
+    size_t len = key_of_slot(key, action->round + 1, 0);
+    size_t position = table_seek(records, (struct bytes){key, len});
+
+    wire_answer_begin(&answer, answer_memory);
+    for (size_t sent = 0; position < records->count && sent < WIRE_ANSWER_CERTIFICATES_MAX;
+         position++, sent++)
+        answer_with(node, action->peer, &answer, table_value(records, position));
+    send_bytes(node, action->peer, wire_answer_finish(&answer, true));
+}
+
+static void serve_header(struct sim_node *node, const struct core_action *action)
+{
+    uint8_t key[CORE_KEY_BYTES_MAX];
+    size_t len = key_of_vertex(key, &action->refs[0]);
+    struct bytes value = table_get(&node->disk.tables[TABLE_HEADERS], (struct bytes){key, len});
+
+    if (value.len == 0 && action->refs[0].author == node->index) {
+        len = key_of_number(key, action->refs[0].round);
+        value = table_get(&node->disk.tables[TABLE_OWN_HEADERS], (struct bytes){key, len});
+    }
+    if (value.len > 0) send_bytes(node, action->peer, wire_header_body(header_memory, value));
+}
+
+/* ---- batches
+ * ------------------------------------------------------------------------------------- */
+
+void node_post_batch(struct sim_node *node, uint64_t batch, bool streamed)
+{
+    queue_push(&node->world->queue, (struct sim_event){.time_us = node->world->now_us,
+                                                       .kind = SIM_STEP,
+                                                       .node = (uint8_t)node->index,
+                                                       .flag = streamed,
+                                                       .life = node->life,
+                                                       .value = batch});
+}
+
+static void store_batch(struct sim_node *node, uint64_t batch, bool streamed)
+{
+    struct world *world = node->world;
+    uint64_t delay = world->options.steady
+                         ? 0
+                         : world->options.sync_us_mean / 2 +
+                               random_exponential(&world->random, world->options.sync_us_mean);
+
+    queue_push(&world->queue, (struct sim_event){.time_us = world->now_us + delay * node->slow_disk,
+                                                 .kind = SIM_BATCH_SYNC,
+                                                 .node = (uint8_t)node->index,
+                                                 .flag = streamed,
+                                                 .life = node->life,
+                                                 .value = batch});
+    if (world->options.bug == BUG_LOG) node_post_batch(node, batch, streamed);
+}
+
+static void send_bulk(struct sim_node *node,
+                      authority_t peer,
+                      enum wire_kind kind,
+                      const struct digest *digest,
+                      bool fetched,
+                      uint64_t batch)
+{
+    uint8_t body[34] = {(uint8_t)kind, fetched};
+
+    memcpy(body + 2, digest->bytes, 32);
+    struct packet *packet = packet_new(body, sizeof body);
+    packet->batch = batch;
+    network_send(node->world, node->index, peer, packet, true);
+    packet_unref(packet);
+}
+
+void node_batch_synced(struct sim_node *node, uint64_t batch, bool streamed)
+{
+    struct sim_batch *content = registry_batch(&node->world->registry, batch);
+    bool held = disk_has_batch(&node->disk, batch);
+
+    disk_put_batch(&node->disk, batch);
+    if (content->author == node->index) content->accepted = true;
+    if (!held && content->author == node->index)
+        for (authority_t peer = 0; peer < node->world->options.nodes; peer++)
+            if (peer != node->index)
+                send_bulk(node, peer, WIRE_BATCH, &content->digest, false, batch);
+    if (node->world->options.bug != BUG_LOG) node_post_batch(node, batch, streamed);
+}
+
+void node_submit(struct sim_node *node, uint64_t batch)
+{
+    if (disk_has_batch(&node->disk, batch)) return;
+    store_batch(node, batch, registry_batch(&node->world->registry, batch)->author == node->index);
+}
+
+void node_take_bulk(struct sim_node *node, const struct sim_event *event)
+{
+    const struct packet *packet = event->packet;
+    struct digest digest;
+
+    CHECK(packet->len == 34);
+    memcpy(digest.bytes, packet->data + 2, 32);
+    if (packet->data[0] == WIRE_BATCH) {
+        bool fetched = packet->data[1] != 0;
+        if (disk_has_batch(&node->disk, packet->batch))
+            node_post_batch(node, packet->batch, !fetched);
+        else
+            store_batch(node, packet->batch, !fetched);
+    } else if (packet->data[0] == WIRE_WANT_BATCH) {
+        uint64_t batch = registry_find_batch(&node->world->registry, &digest);
+        bool held = batch != UINT64_MAX && disk_has_batch(&node->disk, batch);
+        send_bulk(node, event->peer, held ? WIRE_BATCH : WIRE_NO_BATCH, &digest, true,
+                  held ? batch : UINT64_MAX);
+    }
+}
+
+static void look_up_batch(struct sim_node *node, const struct digest *digest)
+{
+    uint64_t batch = registry_find_batch(&node->world->registry, digest);
+
+    if (batch != UINT64_MAX && disk_has_batch(&node->disk, batch))
+        node_post_batch(node, batch, false);
+}
+
+static void acknowledge_batch(struct sim_node *node, const struct core_action *action)
+{
+    uint8_t body[33] = {WIRE_BATCH_ACK};
+    uint64_t batch = registry_find_batch(&node->world->registry, &action->digest);
+
+    if (batch == UINT64_MAX || !disk_has_batch(&node->disk, batch))
+        world_fail(node->world, FAILURE_SAFETY,
+                   "node %u acknowledges a batch that is not durable here", node->index);
+    memcpy(body + 1, action->digest.bytes, 32);
+    send_bytes(node, action->peer, (struct bytes){body, sizeof body});
+}
+
+static void batch_certified(struct sim_node *node, const struct core_action *action)
+{
+    struct world *world = node->world;
+    uint64_t number = registry_find_batch(&world->registry, &action->digest);
+
+    if (number == UINT64_MAX)
+        world_fail(world, FAILURE_SAFETY, "node %u: a batch nobody sealed is certified",
+                   node->index);
+    struct sim_batch *batch = registry_batch(&world->registry, number);
+    if (!batch->certified) world->clients.certified++;
+    batch->certified = true;
+}
+
+/* A batch that was accepted and never named is given up: nothing more was promised. */
+static void batch_dropped(struct sim_node *node, const struct core_action *action)
+{
+    struct world *world = node->world;
+    uint64_t number = registry_find_batch(&world->registry, &action->digest);
+
+    if (number != UINT64_MAX) registry_batch(&world->registry, number)->accepted = false;
+}
+
+/* ---- all actions
+ * --------------------------------------------------------------------------------- */
+
+/* A peer is cut for a bad signature of its own; an honest one never is. It connects again later. */
+static void cut_peer(struct sim_node *node, authority_t peer)
+{
+    struct world *world = node->world;
+
+    if (world_is_honest(world, peer))
+        world_fail(world, FAILURE_SAFETY, "node %u cuts honest node %u", node->index, peer);
+    network_set_down(world, node->index, peer, 0);
+    queue_push(&world->queue, (struct sim_event){.time_us = world->now_us + 1000000,
+                                                 .kind = SIM_FAULT,
+                                                 .node = (uint8_t)node->index,
+                                                 .peer = (uint8_t)peer,
+                                                 .flag = true});
+}
+
+void node_perform(struct sim_node *node, const struct core_action *action, struct packet *packet)
+{
+    switch (action->kind) {
+    case CORE_ACTION_PERSIST:
+    case CORE_ACTION_ERASE:
+    case CORE_ACTION_ERASE_BELOW:
+        CHECK(false);
+    case CORE_ACTION_SEND:
+    case CORE_ACTION_BROADCAST:
+        send_message(node, action, packet);
+        return;
+    case CORE_ACTION_SERVE_CERTIFICATES:
+        serve_certificates(node, action);
+        return;
+    case CORE_ACTION_SERVE_RANGE:
+        serve_range(node, action);
+        return;
+    case CORE_ACTION_SERVE_HEADER:
+        serve_header(node, action);
+        return;
+    case CORE_ACTION_LOOK_UP_BATCH:
+        look_up_batch(node, &action->digest);
+        return;
+    case CORE_ACTION_FETCH_BATCH:
+        send_bulk(node, action->peer, WIRE_WANT_BATCH, &action->digest, true, UINT64_MAX);
+        return;
+    case CORE_ACTION_ACKNOWLEDGE_BATCH:
+        acknowledge_batch(node, action);
+        return;
+    case CORE_ACTION_BATCH_CERTIFIED:
+        batch_certified(node, action);
+        return;
+    case CORE_ACTION_BATCH_DROPPED:
+        batch_dropped(node, action);
+        return;
+    case CORE_ACTION_DELIVER:
+        check_agreement_preblock(node, action->index, action->record);
+        return;
+    case CORE_ACTION_CERTIFY:
+        check_agreement_certificate(node, action->index, action->message);
+        return;
+    case CORE_ACTION_READY:
+        node->wiped = false;
+        return;
+    case CORE_ACTION_CUT_PEER:
+        cut_peer(node, action->peer);
+        return;
+    case CORE_ACTION_ALARM:
+        world_fail(node->world, FAILURE_SAFETY, "node %u raises an alarm: %s", node->index,
+                   action->reason);
+    }
+}
