@@ -13,7 +13,7 @@
  * records of the last group, beyond the mark, may be torn, and they are checked by digest and cut
  * off from the first bad one on. Headers are authenticated by a checksum over the segment's secret
  * salt, number and offset, so neither batch content nor the remains of a torn write can pose as a
- * record. After a cut, appending goes on in a new segment.
+ * record.
  *
  * The index holds 16 bytes per batch (digest tag, segment, offset); the rest is read from the
  * record. Every batch read is checked against its digest. A ring of the most recently appended
@@ -90,17 +90,17 @@ enum status batch_log_find(struct batch_log *log,
                            struct batch_record *ret_record,
                            const struct digest *digest);
 
-/* A batch, checked against its digest: begin is BUFFER_BATCH, len its size. The buffer may be
- * shared with the ring: it is read only, but the 18 bytes before BUFFER_BATCH, and is the caller's
- * to unref. `ret_record` may be NULL. ERR_NOT_FOUND, ERR_CORRUPT (bit rot: fetch it from a peer) or
- * ERR_IO. */
+/* A batch: `ret_record`->bytes bytes at BUFFER_BATCH of the buffer, which the caller has to unref.
+ * It may be shared with the ring and with frames on their way, so it is read only, its begin and
+ * len are somebody else's. What comes from the disk is checked against its digest; a batch that
+ * fails is forgotten, so that it can be fetched from a peer and appended again. ERR_NOT_FOUND,
+ * ERR_CORRUPT or ERR_IO. */
 enum status batch_log_read(struct batch_log *log,
                            struct buffer **ret_buffer,
                            struct batch_record *ret_record,
                            const struct digest *digest);
 
-/* ---- retention
- * ----------------------------------------------------------------------------------- */
+/* ---- retention ---- */
 
 /* Pre-block `index` of leader round `round` executes this batch: its segment is kept while
  * pre-block `index` is. To be told for every kept pre-block at start, and for each new one. */

@@ -31,6 +31,11 @@
 /* Keys of one READ_ROWS. */
 #define STORAGE_KEYS_MAX 256u
 
+/* Rows of one SCAN_ROWS, and bytes of one READ_ROWS or SCAN_ROWS (twice the largest mesh answer).
+ */
+#define STORAGE_ROWS_MAX       4096u
+#define STORAGE_ROWS_BYTES_MAX (1024u * 1024u)
+
 struct storage_options {
     struct store_options store; /* its directory holds meta/ (RocksDB) and batches/ (the log) */
     uint64_t segment_bytes;     /* 0: BATCH_LOG_SEGMENT_BYTES */
@@ -89,7 +94,8 @@ enum storage_kind {
     STORAGE_APPEND,     /* a batch into the log */
     STORAGE_COMMIT,     /* a store batch, durable */
     STORAGE_FIND_BATCH, /* is `record.digest` in the log? fills `record` */
-    STORAGE_READ_BATCH, /* `record.digest`: fills `buffer` and `record` */
+    STORAGE_READ_BATCH, /* `record.digest`: fills `buffer` (a private copy, batch at BUFFER_BATCH)
+                           and `record` */
     STORAGE_READ_ROWS,  /* `table`, `keys`: the rows that exist, in the order of the keys */
     STORAGE_SCAN_ROWS,  /* `table`, from `keys`[0] (or all), up to `rows_max` and `bytes_max` */
     STORAGE_EXPORT,     /* pre-block `index` as serialized exporter.SubDag in `buffer` */
@@ -122,7 +128,7 @@ struct storage_request {
     struct buffer *buffer;      /* APPEND: in, batch at BUFFER_BATCH; READ_BATCH, EXPORT: out */
     struct batch_record record; /* APPEND: in; FIND_BATCH, READ_BATCH: in digest, out all */
     struct store_batch *batch;  /* COMMIT */
-    uint64_t index;             /* EXPORT, RETAIN */
+    uint64_t index; /* EXPORT, RETAIN; RETAIN out: the oldest kept, 0 when there is none */
     bool certified; /* EXPORT: include the pre-block certificate when it is stored; out: it is in */
 
     enum core_table table;    /* READ_ROWS, SCAN_ROWS */
@@ -132,7 +138,7 @@ struct storage_request {
     size_t bytes_max;         /* READ_ROWS, SCAN_ROWS: keys and values together */
     struct storage_row *rows; /* out */
     uint32_t rows_count;
-    bool rows_end; /* SCAN_ROWS out: the table ended before a bound was reached */
+    bool rows_end; /* out: no bound was reached before the end of the keys, or of the table */
 
     /* The storage module's own. */
     struct storage_client *client;

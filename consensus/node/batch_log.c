@@ -1,0 +1,508 @@
+#include "consensus/node/batch_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/hash_pages.h"
+#include "consensus/node/batch_log_internal.h"
+
+/* A batch that nobody ordered within this many rounds after it was last stored or asked for can not
+ * be ordered any more: once to be named, once to be ordered, and both again for a second naming. */
+#define RETAIN_ROUNDS (4u * GC_DEPTH)
+
+/* ---- segments ---- */
+
+struct segment *batch_log_add_segment(struct batch_log *log, const struct segment *segment)
+{
+    if (log->segments_count == log->segments_capacity) {
+        log->segments_capacity = log->segments_capacity == 0 ? 16 : log->segments_capacity * 2;
+        log->segments = realloc(log->segments, log->segments_capacity * sizeof *log->segments);
+        CHECK(log->segments != NULL);
+    }
+    log->segments[log->segments_count] = *segment;
+    if (segment->fd >= 0) log->open_count++;
+    return &log->segments[log->segments_count++];
+}
+
+enum status batch_log_use_segment(struct batch_log *log, struct segment *segment)
+{
+    if (segment->fd >= 0) return OK;
+    for (size_t i = 0; i + 1 < log->segments_count && log->open_count >= OPEN_SEGMENTS_MAX; i++) {
+        if (log->segments[i].fd < 0) continue;
+        segment_close(&log->segments[i]);
+        log->open_count--;
+    }
+    const enum status status = segment_reopen(segment, log->directory);
+    if (status == OK) log->open_count++;
+    return status;
+}
+
+static struct segment *segment_of(struct batch_log *log, struct batch_place place)
+{
+    CHECK(log->segments_count > 0);
+    CHECK(place.segment >= log->segments[0].number);
+    const size_t at = place.segment - log->segments[0].number;
+    CHECK(at < log->segments_count);
+    return &log->segments[at];
+}
+
+/* Begins the next segment; what the finished one holds is durable before the new one exists. */
+static enum status batch_log_roll(struct batch_log *log)
+{
+    struct segment segment;
+    uint32_t number = 1;
+    uint64_t previous_bytes = 0;
+    enum status status = OK;
+
+    if (log->segments_count > 0) {
+        struct segment *last = &log->segments[log->segments_count - 1];
+        number = last->number + 1;
+        previous_bytes = last->bytes;
+        if (log->sync == SYNC_ALWAYS) status = segment_sync(last);
+    }
+    if (status == OK) {
+        status = segment_create(&segment, log->directory, number, previous_bytes, log->direct,
+                                log->sync == SYNC_ALWAYS);
+    }
+    if (status != OK) return status;
+    log->direct = segment.direct;
+    segment.synced = segment.bytes;
+    segment.used_round = log->newest_round;
+    (void)batch_log_add_segment(log, &segment);
+    return OK;
+}
+
+/* ---- the ring ---- */
+
+static void ring_drop_oldest(struct batch_log *log)
+{
+    struct ring_entry *entry = &log->ring[log->ring_begin];
+
+    CHECK(log->ring_count > 0);
+    log->ring_bytes -= entry->buffer->capacity;
+    buffer_unref(entry->buffer);
+    entry->buffer = NULL;
+    log->ring_begin = (log->ring_begin + 1) % RING_ENTRIES_MAX;
+    log->ring_count--;
+}
+
+/* Keeps a reference to the buffer, or a copy when the batch is small in a large buffer: the ring's
+ * memory is for batches. */
+static void ring_add(struct batch_log *log,
+                     struct batch_place place,
+                     const struct batch_log_item *item)
+{
+    const size_t record_bytes = (size_t)place.pages * SEGMENT_PAGE;
+    const bool copy = item->buffer->capacity / 2 > record_bytes;
+
+    if (record_bytes > log->ring_bytes_max) return;
+    struct buffer *buffer = copy ? buffer_new(record_bytes) : buffer_ref(item->buffer);
+    if (copy) {
+        memcpy(buffer->data + BUFFER_BATCH, item->buffer->data + BUFFER_BATCH, item->record.bytes);
+    }
+    while (log->ring_count > 0 && (log->ring_count == RING_ENTRIES_MAX ||
+                                   log->ring_bytes + buffer->capacity > log->ring_bytes_max)) {
+        ring_drop_oldest(log);
+    }
+    log->ring[(log->ring_begin + log->ring_count) % RING_ENTRIES_MAX] =
+        (struct ring_entry){.place = place, .record = item->record, .buffer = buffer};
+    log->ring_count++;
+    log->ring_bytes += buffer->capacity;
+}
+
+/* Newest first: what was appended last is read most. */
+static const struct ring_entry *ring_find(const struct batch_log *log, struct batch_place place)
+{
+    for (size_t i = log->ring_count; i > 0; i--) {
+        const struct ring_entry *entry = &log->ring[(log->ring_begin + i - 1) % RING_ENTRIES_MAX];
+        if (entry->place.page == place.page && entry->place.segment == place.segment) return entry;
+    }
+    return NULL;
+}
+
+/* ---- reading ---- */
+
+static void batch_log_forget(struct batch_log *log,
+                             const struct digest *digest,
+                             struct batch_place place)
+{
+    struct segment *segment = segment_of(log, place);
+    const size_t before = batch_index_count(log->index);
+
+    batch_index_remove(log->index, digest, place);
+    CHECK(segment->batches >= before - batch_index_count(log->index));
+    segment->batches -= before - batch_index_count(log->index);
+}
+
+/* Reads the first `pages` pages of the record at `place` into `data` and decodes its log header. */
+static enum status batch_log_read_record(struct batch_log *log,
+                                         uint8_t *data,
+                                         struct batch_record *ret_record,
+                                         struct batch_place place,
+                                         uint32_t pages)
+{
+    struct segment *segment = segment_of(log, place);
+    const uint64_t offset = (uint64_t)place.page * SEGMENT_PAGE;
+    const size_t len = (size_t)pages * SEGMENT_PAGE;
+    uint64_t synced = 0;
+    size_t got = 0;
+
+    enum status status = batch_log_use_segment(log, segment);
+    if (status == OK) status = segment_read(segment, data, &got, offset, len);
+    if (status != OK) return status;
+    log->stats.disk_reads++;
+    if (got != len) return ERR_CORRUPT;
+    if (!segment_record_decode(ret_record, &synced, segment, offset, data)) return ERR_CORRUPT;
+    return segment_record_bytes(ret_record->bytes) == (uint64_t)place.pages * SEGMENT_PAGE
+               ? OK
+               : ERR_CORRUPT;
+}
+
+enum status batch_log_locate(struct batch_log *log,
+                             struct batch_place *ret_place,
+                             struct batch_record *ret_record,
+                             const struct digest *digest)
+{
+    enum status result = ERR_NOT_FOUND;
+    struct batch_record record;
+    struct batch_place place;
+    uint64_t cursor = 0;
+    uint8_t *page = NULL;
+
+    while (batch_index_next(log->index, &place, &cursor, digest)) {
+        const struct ring_entry *entry = ring_find(log, place);
+        enum status status = OK;
+        if (entry != NULL) {
+            record = entry->record;
+        } else {
+            if (page == NULL)
+                CHECK(posix_memalign((void **)&page, SEGMENT_PAGE, SEGMENT_PAGE) == 0);
+            status = batch_log_read_record(log, page, &record, place, 1);
+        }
+        if (status == OK && !digest_equal(&record.digest, digest)) continue;
+        if (status == ERR_CORRUPT) batch_log_forget(log, digest, place);
+        result = status;
+        if (status != OK) continue;
+        *ret_place = place;
+        *ret_record = record;
+        break;
+    }
+    free(page);
+    return result;
+}
+
+enum status batch_log_find(struct batch_log *log,
+                           struct batch_record *ret_record,
+                           const struct digest *digest)
+{
+    struct batch_place place;
+    const enum status status = batch_log_locate(log, &place, ret_record, digest);
+
+    if (status == OK) {
+        struct segment *segment = segment_of(log, place);
+        if (segment->used_round != ROUND_UNKNOWN) segment->used_round = log->newest_round;
+    }
+    return status;
+}
+
+/* Reads one whole record and checks it: ERR_NOT_FOUND when it is of another digest. */
+static enum status batch_log_read_whole(struct batch_log *log,
+                                        struct buffer **ret_buffer,
+                                        struct batch_record *ret_record,
+                                        const struct digest *digest,
+                                        struct batch_place place)
+{
+    struct buffer *buffer = buffer_new((size_t)place.pages * SEGMENT_PAGE);
+    struct digest root;
+    enum status status = batch_log_read_record(log, buffer->data, ret_record, place, place.pages);
+
+    if (status == OK && !digest_equal(&ret_record->digest, digest)) status = ERR_NOT_FOUND;
+    if (status == OK) {
+        hash_pages_root(&root, buffer->data + BUFFER_BATCH, ret_record->bytes);
+        if (!digest_equal(&root, digest)) status = ERR_CORRUPT;
+    }
+    if (status != OK) {
+        buffer_unref(buffer);
+        return status;
+    }
+    buffer->begin = BUFFER_BATCH;
+    buffer->len = ret_record->bytes;
+    *ret_buffer = buffer;
+    return OK;
+}
+
+enum status batch_log_read(struct batch_log *log,
+                           struct buffer **ret_buffer,
+                           struct batch_record *ret_record,
+                           const struct digest *digest)
+{
+    enum status result = ERR_NOT_FOUND;
+    struct batch_place place;
+    uint64_t cursor = 0;
+
+    while (batch_index_next(log->index, &place, &cursor, digest)) {
+        const struct ring_entry *entry = ring_find(log, place);
+        if (entry != NULL) {
+            if (!digest_equal(&entry->record.digest, digest)) continue;
+            log->stats.ring_hits++;
+            *ret_record = entry->record;
+            *ret_buffer = buffer_ref(entry->buffer);
+            return OK;
+        }
+        const enum status status = batch_log_read_whole(log, ret_buffer, ret_record, digest, place);
+        if (status == OK) return OK;
+        if (status == ERR_CORRUPT) batch_log_forget(log, digest, place);
+        if (status != ERR_NOT_FOUND) result = status;
+    }
+    return result;
+}
+
+/* ---- appending ---- */
+
+/* Records of one group that go to the segment now written, as parts of one write. */
+struct run {
+    struct iovec parts[BATCH_LOG_GROUP_MAX];
+    int count;
+    uint64_t bytes;
+};
+
+static enum status batch_log_flush_run(struct batch_log *log, struct run *run)
+{
+    struct segment *segment = &log->segments[log->segments_count - 1];
+
+    if (run->count == 0) return OK;
+    const enum status status = segment_write(segment, run->parts, run->count, segment->bytes);
+    if (status != OK) return status;
+    segment->bytes += run->bytes;
+    log->stats.appended += run->bytes;
+    log->direct = segment->direct;
+    run->count = 0;
+    run->bytes = 0;
+    return OK;
+}
+
+/* Places one batch at the end of the run: fills in its log header and padding, and enters it in the
+ * index. */
+static void batch_log_place(struct batch_log *log,
+                            struct run *run,
+                            const struct batch_log_item *item)
+{
+    struct segment *segment = &log->segments[log->segments_count - 1];
+    const uint64_t bytes = segment_record_bytes(item->record.bytes);
+    const uint64_t offset = segment->bytes + run->bytes;
+    const size_t end = (size_t)BUFFER_BATCH + item->record.bytes;
+    const struct batch_place place = {.segment = segment->number,
+                                      .page = (uint32_t)(offset / SEGMENT_PAGE) & 0xffffffu,
+                                      .pages = (uint8_t)(bytes / SEGMENT_PAGE)};
+
+    CHECK(item->buffer->capacity >= bytes);
+    CHECK(offset % SEGMENT_PAGE == 0);
+    segment_record_encode(item->buffer->data, segment, offset, &item->record);
+    memset(item->buffer->data + end, 0, (size_t)bytes - end);
+    run->parts[run->count++] = (struct iovec){item->buffer->data, (size_t)bytes};
+    run->bytes += bytes;
+    CHECK(batch_index_add(log->index, &item->record.digest, place));
+    segment->batches++;
+    segment->used_round = log->newest_round;
+    ring_add(log, place, item);
+}
+
+static bool group_has_earlier(const struct batch_log_item *items, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (digest_equal(&items[i].record.digest, &items[at].record.digest)) return true;
+    }
+    return false;
+}
+
+static enum status batch_log_write_group(struct batch_log *log,
+                                         const struct batch_log_item *items,
+                                         size_t count)
+{
+    struct run run = {.count = 0};
+    struct batch_record record;
+    struct batch_place place;
+    enum status status = OK;
+
+    for (size_t i = 0; status == OK && i < count; i++) {
+        CHECK(items[i].record.bytes > 0);
+        CHECK(items[i].record.bytes <= BATCH_BYTES_MAX);
+        if (group_has_earlier(items, i)) continue;
+        /* A candidate may be a record of this very group: then it has to be in the file to be
+         * looked at. */
+        uint64_t cursor = 0;
+        if (batch_index_next(log->index, &place, &cursor, &items[i].record.digest)) {
+            status = batch_log_flush_run(log, &run);
+            if (status != OK) break;
+            if (batch_log_locate(log, &place, &record, &items[i].record.digest) == OK) continue;
+        }
+        const struct segment *last = &log->segments[log->segments_count - 1];
+        if (last->bytes + run.bytes + segment_record_bytes(items[i].record.bytes) >
+                log->segment_bytes &&
+            last->bytes + run.bytes > SEGMENT_PAGE) {
+            status = batch_log_flush_run(log, &run);
+            if (status == OK) status = batch_log_roll(log);
+        }
+        if (status == OK) batch_log_place(log, &run, &items[i]);
+    }
+    if (status == OK) status = batch_log_flush_run(log, &run);
+    struct segment *last = &log->segments[log->segments_count - 1];
+    if (status == OK && log->sync == SYNC_ALWAYS && last->synced != last->bytes) {
+        status = segment_sync(last);
+    }
+    /* With SYNC_PROCESS a finished write is as durable as it gets. */
+    if (status == OK) last->synced = last->bytes;
+    return status;
+}
+
+enum status batch_log_append(struct batch_log *log,
+                             const struct batch_log_item *items,
+                             size_t count)
+{
+    CHECK(count <= BATCH_LOG_GROUP_MAX);
+    if (log->failed) return ERR_IO;
+    if (batch_index_count(log->index) + count > BATCH_LOG_ENTRIES_MAX) return ERR_FULL;
+
+    const enum status status = batch_log_write_group(log, items, count);
+    if (status != OK) {
+        log->failed = true;
+        return ERR_IO;
+    }
+    log->stats.groups++;
+    return OK;
+}
+
+/* ---- retention ---- */
+
+void batch_log_note_executed(struct batch_log *log,
+                             const struct digest *digest,
+                             uint64_t index,
+                             round_t round)
+{
+    struct batch_place place;
+    uint64_t cursor = 0;
+
+    /* All candidates, without looking which is the one: keeping a segment too long does no harm. */
+    while (batch_index_next(log->index, &place, &cursor, digest)) {
+        struct segment *segment = segment_of(log, place);
+        segment->executed_index = u64_max(segment->executed_index, index);
+    }
+    log->newest_round = u64_max(log->newest_round, round);
+}
+
+enum status batch_log_retain(struct batch_log *log,
+                             bool *ret_deleted,
+                             uint64_t oldest_index,
+                             round_t oldest_round)
+{
+    *ret_deleted = false;
+    for (size_t i = 0; i < log->segments_count; i++) {
+        if (log->segments[i].used_round == ROUND_UNKNOWN) {
+            log->segments[i].used_round = log->newest_round;
+        }
+    }
+    if (log->segments_count < 2) return OK;
+
+    struct segment *oldest = &log->segments[0];
+    if (oldest->executed_index >= oldest_index) return OK;
+    if (oldest->used_round + RETAIN_ROUNDS >= oldest_round) return OK;
+
+    char *path = segment_path(log->directory, oldest->number);
+    const bool deleted = unlink(path) == 0;
+    free(path);
+    if (!deleted) return ERR_IO;
+    if (oldest->fd >= 0) log->open_count--;
+    segment_close(oldest);
+    while (log->ring_count > 0 && log->ring[log->ring_begin].place.segment == oldest->number) {
+        ring_drop_oldest(log);
+    }
+    batch_index_drop_below(log->index, oldest->number + 1, oldest->batches);
+    log->segments_count--;
+    memmove(log->segments, log->segments + 1, log->segments_count * sizeof *log->segments);
+    *ret_deleted = true;
+    return OK;
+}
+
+/* ---- life ---- */
+
+static enum status batch_log_prepare(struct batch_log *log, char *ret_error, bool create)
+{
+    if (create && mkdir(log->directory, 0700) != 0 && errno != EEXIST) {
+        return store_refuse(ret_error, ERR_IO, "%s: %s", log->directory, strerror(errno));
+    }
+    if (access(log->directory, F_OK) != 0) {
+        return store_refuse(ret_error, ERR_NOT_FOUND, "%s: missing, start with --rejoin",
+                            log->directory);
+    }
+    return OK;
+}
+
+enum status batch_log_open(struct batch_log **ret_log,
+                           char *ret_error,
+                           const struct batch_log_options *options)
+{
+    struct batch_log *log = calloc(1, sizeof *log);
+    uint64_t key = 0;
+
+    CHECK(log != NULL);
+    log->directory = strdup(options->directory);
+    log->sync = options->sync;
+    log->segment_bytes =
+        options->segment_bytes == 0 ? BATCH_LOG_SEGMENT_BYTES : options->segment_bytes;
+    CHECK(log->segment_bytes <= SEGMENT_BYTES_MAX);
+    log->direct = !options->buffered;
+    log->ring = calloc(RING_ENTRIES_MAX, sizeof *log->ring);
+    CHECK(log->directory != NULL);
+    CHECK(log->ring != NULL);
+    log->ring_bytes_max = options->ring_bytes;
+    (void)getrandom(&key, sizeof key, 0);
+    log->index = batch_index_new(BATCH_LOG_ENTRIES_MAX, key);
+
+    enum status status = batch_log_prepare(log, ret_error, options->create);
+    if (status == OK) status = batch_log_recover(log, ret_error, options);
+    if (status == OK && log->segments_count == 0 && batch_log_roll(log) != OK) {
+        status = store_refuse(ret_error, ERR_IO, "%s: can not be written: %s", log->directory,
+                              strerror(errno));
+    }
+    if (status != OK) {
+        log->failed = true;
+        batch_log_close(log);
+        return status;
+    }
+    *ret_log = log;
+    return OK;
+}
+
+void batch_log_close(struct batch_log *log)
+{
+    if (log == NULL) return;
+    if (log->sync == SYNC_PROCESS && !log->failed && log->segments_count > 0) {
+        (void)syncfs(log->segments[log->segments_count - 1].fd);
+    }
+    while (log->ring_count > 0)
+        ring_drop_oldest(log);
+    for (size_t i = 0; i < log->segments_count; i++)
+        segment_close(&log->segments[i]);
+    batch_index_free(log->index);
+    free(log->ring);
+    free(log->segments);
+    free(log->directory);
+    free(log);
+}
+
+void batch_log_get_stats(const struct batch_log *log, struct batch_log_stats *ret_stats)
+{
+    *ret_stats = log->stats;
+    ret_stats->segments = log->segments_count;
+    ret_stats->batches = batch_index_count(log->index);
+    ret_stats->direct = log->direct;
+    ret_stats->bytes = 0;
+    for (size_t i = 0; i < log->segments_count; i++)
+        ret_stats->bytes += log->segments[i].bytes;
+}

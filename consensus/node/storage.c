@@ -1,0 +1,314 @@
+#include "consensus/node/storage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "consensus/node/storage_internal.h"
+
+uint64_t storage_now_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+void request_queue_push(struct request_queue *queue, struct storage_request *request)
+{
+    request->next = NULL;
+    if (queue->last == NULL) {
+        queue->first = request;
+    } else {
+        queue->last->next = request;
+    }
+    queue->last = request;
+}
+
+struct storage_request *request_queue_pop(struct request_queue *queue)
+{
+    struct storage_request *request = queue->first;
+
+    if (request == NULL) return NULL;
+    queue->first = request->next;
+    if (queue->first == NULL) queue->last = NULL;
+    request->next = NULL;
+    return request;
+}
+
+/* ---- requests ---- */
+
+struct storage_request *storage_request_new(enum storage_kind kind)
+{
+    struct storage_request *request = calloc(1, sizeof *request);
+
+    CHECK(request != NULL);
+    request->kind = kind;
+    return request;
+}
+
+void storage_request_free(struct storage_request *request)
+{
+    if (request == NULL) return;
+    buffer_unref(request->buffer);
+    store_batch_free(request->batch);
+    free(request->keys);
+    free(request->rows);
+    free(request->rows_memory);
+    free(request);
+}
+
+bool storage_request_add_key(struct storage_request *request, struct bytes key)
+{
+    CHECK(key.len >= 1);
+    CHECK(key.len <= CORE_KEY_BYTES_MAX);
+    if (request->keys_count == STORAGE_KEYS_MAX) return false;
+    /* Grown at the powers of two. */
+    if ((request->keys_count & (request->keys_count - 1)) == 0) {
+        const size_t capacity = request->keys_count == 0 ? 1 : (size_t)request->keys_count * 2;
+        request->keys = realloc(request->keys, capacity * sizeof *request->keys);
+        CHECK(request->keys != NULL);
+    }
+    struct storage_key *at = &request->keys[request->keys_count++];
+    at->len = (uint8_t)key.len;
+    memcpy(at->bytes, key.data, key.len);
+    return true;
+}
+
+bool storage_submit(struct storage_client *client, struct storage_request *request)
+{
+    CHECK(request->kind < STORAGE_KINDS);
+    CHECK(request->kind != STORAGE_APPEND || request->buffer != NULL);
+    CHECK(request->kind != STORAGE_COMMIT || request->batch != NULL);
+    CHECK(request->bytes_max <= STORAGE_ROWS_BYTES_MAX);
+    CHECK(request->rows_max <= STORAGE_ROWS_MAX);
+    if (client->in_flight == client->requests_max) return false;
+    request->client = client;
+    request->submitted_us = storage_now_us();
+    if (!mailbox_post(client->storage->mailbox, request)) return false;
+    client->in_flight++;
+    return true;
+}
+
+bool storage_submit_append(struct storage_client *client,
+                           struct buffer *buffer,
+                           const struct batch_record *record,
+                           void *context)
+{
+    struct storage_request *request = storage_request_new(STORAGE_APPEND);
+
+    request->buffer = buffer_ref(buffer);
+    request->record = *record;
+    request->context = context;
+    if (storage_submit(client, request)) return true;
+    storage_request_free(request);
+    return false;
+}
+
+bool storage_submit_commit(struct storage_client *client, struct store_batch *batch, uint64_t token)
+{
+    struct storage_request *request = storage_request_new(STORAGE_COMMIT);
+
+    request->batch = batch;
+    request->token = token;
+    if (storage_submit(client, request)) return true;
+    request->batch = NULL;
+    storage_request_free(request);
+    return false;
+}
+
+/* A request by digest without anything to hand back on refusal. */
+static bool submit_digest(struct storage_client *client,
+                          enum storage_kind kind,
+                          const struct digest *digest,
+                          void *context)
+{
+    struct storage_request *request = storage_request_new(kind);
+
+    request->record.digest = *digest;
+    request->context = context;
+    if (storage_submit(client, request)) return true;
+    storage_request_free(request);
+    return false;
+}
+
+bool storage_submit_find(struct storage_client *client, const struct digest *digest, void *context)
+{
+    return submit_digest(client, STORAGE_FIND_BATCH, digest, context);
+}
+
+bool storage_submit_read(struct storage_client *client, const struct digest *digest, void *context)
+{
+    return submit_digest(client, STORAGE_READ_BATCH, digest, context);
+}
+
+bool storage_submit_export(struct storage_client *client,
+                           uint64_t index,
+                           bool certified,
+                           void *context)
+{
+    struct storage_request *request = storage_request_new(STORAGE_EXPORT);
+
+    request->index = index;
+    request->certified = certified;
+    request->context = context;
+    if (storage_submit(client, request)) return true;
+    storage_request_free(request);
+    return false;
+}
+
+bool storage_submit_retain(struct storage_client *client, uint64_t index)
+{
+    struct storage_request *request = storage_request_new(STORAGE_RETAIN);
+
+    request->index = index;
+    if (storage_submit(client, request)) return true;
+    storage_request_free(request);
+    return false;
+}
+
+/* ---- clients ---- */
+
+enum status storage_client_open(struct storage_client **ret_client,
+                                struct storage *storage,
+                                size_t requests_max)
+{
+    struct storage_client *client = calloc(1, sizeof *client);
+
+    CHECK(client != NULL);
+    CHECK(requests_max >= 1);
+    client->storage = storage;
+    client->requests_max = requests_max;
+    const enum status status = mailbox_open(&client->mailbox, requests_max);
+    if (status != OK) {
+        free(client);
+        return status;
+    }
+    *ret_client = client;
+    return OK;
+}
+
+void storage_client_close(struct storage_client *client)
+{
+    if (client == NULL) return;
+    for (struct storage_request *request = mailbox_take(client->mailbox); request != NULL;
+         request = mailbox_take(client->mailbox)) {
+        storage_request_free(request);
+    }
+    mailbox_close(client->mailbox);
+    free(client);
+}
+
+int storage_client_fd(const struct storage_client *client)
+{
+    return mailbox_fd(client->mailbox);
+}
+
+void storage_client_drain_fd(struct storage_client *client)
+{
+    mailbox_drain_fd(client->mailbox);
+}
+
+struct storage_request *storage_client_take(struct storage_client *client)
+{
+    struct storage_request *request = mailbox_take(client->mailbox);
+
+    if (request == NULL) return NULL;
+    CHECK(client->in_flight > 0);
+    client->in_flight--;
+    return request;
+}
+
+/* ---- life ---- */
+
+struct store *storage_store(struct storage *storage)
+{
+    return storage->store;
+}
+
+void storage_get_stats(struct storage *storage, struct storage_stats *ret_stats)
+{
+    pthread_mutex_lock(&storage->stats_lock);
+    *ret_stats = storage->stats;
+    pthread_mutex_unlock(&storage->stats_lock);
+}
+
+static enum status storage_open_log(struct storage *storage,
+                                    char *ret_error,
+                                    const struct storage_options *options)
+{
+    char *directory = NULL;
+
+    CHECK(asprintf(&directory, "%s/batches", options->store.directory) > 0);
+    const struct batch_log_options log_options = {
+        .directory = directory,
+        .create = options->store.mode != STORE_EXISTING,
+        .sync = options->store.sync,
+        .segment_bytes = options->segment_bytes,
+        .ring_bytes = options->ring_bytes == 0 ? STORAGE_RING_BYTES : options->ring_bytes,
+        .found = options->found,
+        .context = options->context,
+    };
+    const enum status status = batch_log_open(&storage->log, ret_error, &log_options);
+    free(directory);
+    return status;
+}
+
+/* Frees everything but the thread. The log before the store: the store's last act is to say that
+ * all is synced. */
+static void storage_free(struct storage *storage)
+{
+    for (size_t i = 0; i < CACHE_ENTRIES_MAX; i++)
+        buffer_unref(storage->cache[i].buffer);
+    batch_log_close(storage->log);
+    store_close(storage->store);
+    mailbox_close(storage->mailbox);
+    store_batch_free(storage->retain_batch);
+    storage_request_free(storage->stop);
+    (void)pthread_mutex_destroy(&storage->stats_lock);
+    free(storage);
+}
+
+enum status storage_open(struct storage **ret_storage,
+                         char *ret_error,
+                         const struct storage_options *options)
+{
+    struct storage *storage = calloc(1, sizeof *storage);
+
+    CHECK(storage != NULL);
+    CHECK(pthread_mutex_init(&storage->stats_lock, NULL) == 0);
+    storage->committee = options->store.committee;
+    storage->cache_bytes_max =
+        options->cache_bytes == 0 ? STORAGE_CACHE_BYTES : options->cache_bytes;
+    storage->retain_batch = store_batch_new();
+    storage->stop = storage_request_new(STORAGE_KINDS);
+
+    enum status status = store_open(&storage->store, ret_error, &options->store);
+    if (status == OK) status = storage_open_log(storage, ret_error, options);
+    if (status == OK) status = storage_retain_start(storage, ret_error);
+    if (status == OK && mailbox_open(&storage->mailbox, STORAGE_REQUESTS_MAX) != OK) {
+        status = store_refuse(ret_error, ERR_IO, "%s: no file descriptor left",
+                              options->store.directory);
+    }
+    if (status == OK && pthread_create(&storage->thread, NULL, storage_thread_main, storage) != 0) {
+        status =
+            store_refuse(ret_error, ERR_IO, "%s: no thread to be had", options->store.directory);
+    }
+    if (status != OK) {
+        storage_free(storage);
+        return status;
+    }
+    *ret_storage = storage;
+    return OK;
+}
+
+void storage_close(struct storage *storage)
+{
+    if (storage == NULL) return;
+    /* The mailbox may be full of requests that the thread is about to take. */
+    while (!mailbox_post(storage->mailbox, storage->stop)) {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL);
+    }
+    CHECK(pthread_join(storage->thread, NULL) == 0);
+    storage_free(storage);
+}
