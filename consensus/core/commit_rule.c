@@ -4,12 +4,6 @@
  * decide an anchor of r are then never anchors of the same instance. */
 #define SLOT_STEP 2u
 
-/* Stake of first headers that decides. The simulator builds this file once more with V in its place, to
- * see its targeted attack break that wrong rule. */
-#ifndef COMMIT_RULE_FAST_STAKE
-#define COMMIT_RULE_FAST_STAKE(committee) ((committee)->quorum)
-#endif
-
 round_t commit_rule_first_slot(const struct commit_parameters *parameters, round_t last)
 {
     CHECK(parameters->stride == 1 || parameters->stride == 2);
@@ -30,7 +24,7 @@ bool commit_rule_is_direct(enum commit_how *ret_how,
         *ret_how = COMMIT_DIRECT;
         return true;
     }
-    if (parameters->fast && vertex->first_stake >= COMMIT_RULE_FAST_STAKE(committee)) {
+    if (parameters->fast && vertex->first_stake >= committee->quorum) {
         *ret_how = COMMIT_FAST;
         return true;
     }
