@@ -196,7 +196,8 @@ enum mesh_stream_result mesh_stream_read(size_t *ret_len,
 
 bool mesh_stream_has_room(const struct mesh_stream *stream)
 {
-    return stream->chunk == NULL || MESH_CHUNK_BYTES - stream->chunk->end >= MESH_RECORD_WIRE_BYTES;
+    return stream->chunk == NULL || MESH_CHUNK_BYTES - stream->chunk->end >=
+                                        MESH_RECORD_WIRE_BYTES + MESH_RECORD_SPARE_BYTES;
 }
 
 bool mesh_stream_write(struct mesh_stream *stream, const void *data, size_t len)

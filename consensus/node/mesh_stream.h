@@ -21,9 +21,12 @@
 #define MESH_RECORD_BYTES      16384u
 #define MESH_RECORD_WIRE_BYTES (MESH_RECORD_BYTES + 22u)
 
+/* Room in a chunk beside data, for what TLS itself may say: an alert, a change of key. */
+#define MESH_RECORD_SPARE_BYTES 64u
+
 /* Eight full records: one send of 128 KB costs a sixth less than sends of 16 KB, a larger one no
  * less. */
-#define MESH_CHUNK_BYTES (8u * MESH_RECORD_WIRE_BYTES)
+#define MESH_CHUNK_BYTES (8u * MESH_RECORD_WIRE_BYTES + MESH_RECORD_SPARE_BYTES)
 
 /* Plain bytes after which a sender changes its key. AES-GCM allows 2^24.5 full records per key (RFC
  * 8446, 5.5); this is 2^22. */
