@@ -49,19 +49,25 @@
 #include "common/buffer.h"
 #include "common/limits.h"
 
-/* Sealed batches without a certificate, and their bytes. With them, and one open batch, the intake
- * holds at most about 64 MiB. */
-#define API_BATCHES_IN_FLIGHT_MAX 1024u
+/* Sealed batches without a certificate, and their bytes: 256 buffers of 256 KiB. */
+#define API_BATCHES_IN_FLIGHT_MAX 256u
 #define API_BYTES_IN_FLIGHT_MAX   (64u * 1024u * 1024u)
 
 /* In-flight bytes at which intake stops while the core is pressed. */
 #define API_PRESSED_BYTES_MAX (8u * 1024u * 1024u)
 
-/* Tickets whose end (COMMITTED or FAILED) is awaited. Beyond it intake stops as well. */
-#define API_TICKETS_MAX 16384u
+/* Tickets whose end (COMMITTED or FAILED) is awaited, as a span of numbers. Beyond it intake stops
+ * as well. */
+#define API_TICKETS_MAX 4096u
+
+/* One received message, bytes: a bit over what clients send by default; and the batches that it is
+ * cut into at the most: each but the last holds more than BATCH_BYTES_MAX - TRANSACTION_BYTES_MAX.
+ */
+#define API_RECEIVE_BYTES_MAX   (4 * 1024 * 1024 + 64 * 1024)
+#define API_MESSAGE_BATCHES_MAX 24u
 
 /* Calls open at once on each port; further ones are answered RESOURCE_EXHAUSTED at once. */
-#define API_CALLS_MAX 4096u
+#define API_CALLS_MAX 2048u
 
 /* Unary submissions that may wait for room. */
 #define API_WAITING_CALLS_MAX 1024u
@@ -186,5 +192,9 @@ void api_stop(struct api *api);
 /* Ends every call that is left with UNAVAILABLE, closes the ports and joins the thread, within 2 s.
  * Requests not yet taken are freed. NULL is fine. */
 void api_close(struct api *api);
+
+_Static_assert(API_MESSAGE_BATCHES_MAX >
+                   1 + API_RECEIVE_BYTES_MAX / (BATCH_BYTES_MAX - TRANSACTION_BYTES_MAX - 16),
+               "a message is cut into so many batches at the most");
 
 #endif

@@ -1,0 +1,479 @@
+/* narwhal.Transactions and dsn.Transactions. Four methods, two shapes: one message and an answer
+ * when its batch reached a level, or a stream of messages and an answer when all batches they went
+ * into did.
+ *
+ * The encodings of Transaction, TransactionBatch and of a canonical batch agree, so a received
+ * message is copied as it is behind the open batch and validated there. Only what is not canonical,
+ * or does not fit one batch, is taken apart. */
+#include <grpc/byte_buffer_reader.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/batch.h"
+#include "consensus/node/api_internal.h"
+#include "proto/pb.h"
+
+/* Field numbers of dsn.proto. */
+enum {
+    TRANSACTIONS = 1, /* of Transaction, TransactionBatch and SubmitRequest alike */
+    REQUEST_LEVEL = 2,
+    SUMMARY_ACCEPTED = 1,
+    SUMMARY_BYTES = 2,
+    RECEIPT_DIGEST = 1,
+    RECEIPT_INDEX = 2,
+    RECEIPT_POSITION = 3,
+    RECEIPT_LEVEL = 4,
+    RECEIPT_OFFSET = 5,
+};
+
+enum submit_kind { SUBMIT_UNARY, SUBMIT_WAIT, SUBMIT_STREAM, SUBMIT_BATCHES };
+
+/* A batch that a stream waits for. */
+struct wait {
+    struct intake_waiter waiter;
+    struct link link; /* in the stream's waits */
+    struct submit *submit;
+};
+
+struct submit {
+    struct call *call;
+    enum submit_kind kind;
+    struct link blocked;         /* in api->blocked while there is no room */
+    grpc_byte_buffer *held;      /* unary: the message, while blocked */
+    struct intake_waiter waiter; /* unary */
+    enum api_level level;
+    uint32_t offset; /* unary: in the batch */
+    /* streams */
+    struct link waits;
+    uint64_t last_ticket; /* of the newest wait */
+    bool closed;          /* by the client */
+    uint64_t accepted;
+    uint64_t bytes;
+};
+
+/* What was wrong with a message. */
+struct refusal {
+    grpc_status_code code;
+    char text[TEXT_BYTES];
+};
+
+/* ---- taking a message apart
+ * ---------------------------------------------------------------------- */
+
+static bool is_unary(const struct submit *submit)
+{
+    return submit->kind == SUBMIT_UNARY || submit->kind == SUBMIT_WAIT;
+}
+
+static uint32_t transactions_max(const struct submit *submit)
+{
+    return submit->kind == SUBMIT_BATCHES ? UINT32_MAX : 1;
+}
+
+static bool refuse(struct refusal *refusal, const char *text)
+{
+    refusal->code = GRPC_STATUS_INVALID_ARGUMENT;
+    (void)snprintf(refusal->text, sizeof refusal->text, "%s", text);
+    return false;
+}
+
+/* Checks one transaction's size. */
+static bool transaction_is_good(struct refusal *refusal, struct bytes transaction)
+{
+    if (transaction.len == 0) return refuse(refusal, "a transaction is empty");
+    if (transaction.len <= TRANSACTION_BYTES_MAX) return true;
+    char text[TEXT_BYTES];
+    (void)snprintf(text, sizeof text, "a transaction of %zu bytes is over the limit of %u bytes",
+                   transaction.len, TRANSACTION_BYTES_MAX);
+    return refuse(refusal, text);
+}
+
+/* Rewrites a message in any valid encoding as a canonical batch into `writer`, which has room for
+ * as many bytes as the message has: canonical is the shortest. */
+static bool make_canonical(struct writer *writer,
+                           enum api_level *level,
+                           struct refusal *refusal,
+                           struct bytes message,
+                           enum submit_kind kind)
+{
+    bool many = kind == SUBMIT_BATCHES;
+    struct bytes single = {NULL, 0};
+    struct reader reader = reader_make(message.data, message.len);
+    struct pb_field field;
+    while (pb_next(&field, &reader)) {
+        if (field.number == REQUEST_LEVEL && field.kind == PB_VARINT && kind == SUBMIT_WAIT) {
+            if (field.value > API_LEVEL_COMMITTED + 1) return refuse(refusal, "unknown level");
+            if (field.value > 0) *level = (enum api_level)(field.value - 1);
+        }
+        if (field.number != TRANSACTIONS || field.kind != PB_BYTES) continue;
+        single = field.bytes; /* of several, the last one holds: the rule of protobuf */
+        if (!many) continue;
+        if (!transaction_is_good(refusal, field.bytes)) return false;
+        batch_append(writer, field.bytes.data, field.bytes.len);
+    }
+    if (!reader_done(&reader)) return refuse(refusal, "the message is malformed");
+    if (!many) {
+        if (!transaction_is_good(refusal, single)) return false;
+        batch_append(writer, single.data, single.len);
+    }
+    if (writer->len == 0) return refuse(refusal, "the message holds no transaction");
+    CHECK(!writer->failed);
+    return true;
+}
+
+static void wait_for(struct submit *submit, const struct intake_place *place);
+
+static void take_chunk(struct submit *submit, const uint8_t *data, size_t len)
+{
+    struct api *api = submit->call->api;
+    struct intake_place place;
+    memcpy(intake_reserve(api->intake, len), data, len);
+    /* Canonical: we wrote it, or walked over it. */
+    CHECK(intake_commit(api->intake, &place, api->now_us, len, UINT32_MAX) == OK);
+    wait_for(submit, &place);
+}
+
+/* Takes in canonical entries that need not fit one batch: cut where the next one would not fit. */
+static void take_canonical(struct submit *submit, struct bytes canonical)
+{
+    struct reader reader = reader_make(canonical.data, canonical.len);
+    struct bytes transaction;
+    const uint8_t *begin = canonical.data;
+    const uint8_t *end = begin;
+    while (batch_next(&transaction, &reader)) {
+        if ((size_t)(reader.next - begin) > BATCH_BYTES_MAX) {
+            take_chunk(submit, begin, (size_t)(end - begin));
+            begin = end;
+        }
+        end = reader.next;
+    }
+    CHECK(reader_done(&reader));
+    take_chunk(submit, begin, (size_t)(end - begin));
+}
+
+/* The way for everything that is not one canonical run within one batch. */
+static bool take_slowly(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
+{
+    grpc_byte_buffer_reader reader;
+    if (!grpc_byte_buffer_reader_init(&reader, message)) {
+        return refuse(refusal, "the message cannot be read");
+    }
+    grpc_slice slice = grpc_byte_buffer_reader_readall(&reader);
+    grpc_byte_buffer_reader_destroy(&reader);
+    struct bytes bytes = {GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice)};
+    uint8_t *memory = malloc(bytes.len + 1);
+    CHECK(memory != NULL);
+    struct writer writer = writer_make(memory, bytes.len);
+    bool good = make_canonical(&writer, &submit->level, refusal, bytes, submit->kind);
+    if (good) take_canonical(submit, writer_view(&writer));
+    free(memory);
+    grpc_slice_unref(slice);
+    return good;
+}
+
+/* Takes in a received message, as a whole or not at all. */
+static bool take_message(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
+{
+    struct api *api = submit->call->api;
+    size_t len = grpc_byte_buffer_length(message);
+    uint8_t *room = submit->kind == SUBMIT_WAIT ? NULL : intake_reserve(api->intake, len);
+    if (room == NULL) return take_slowly(submit, refusal, message);
+
+    grpc_byte_buffer_reader reader;
+    if (!grpc_byte_buffer_reader_init(&reader, message)) {
+        return refuse(refusal, "the message cannot be read");
+    }
+    grpc_slice *slice;
+    size_t filled = 0;
+    while (grpc_byte_buffer_reader_peek(&reader, &slice)) {
+        size_t part = GRPC_SLICE_LENGTH(*slice);
+        CHECK(part <= len - filled);
+        memcpy(room + filled, GRPC_SLICE_START_PTR(*slice), part);
+        filled += part;
+    }
+    grpc_byte_buffer_reader_destroy(&reader);
+    CHECK(filled == len);
+    struct intake_place place;
+    enum status status =
+        intake_commit(api->intake, &place, api->now_us, len, transactions_max(submit));
+    if (status != OK) return take_slowly(submit, refusal, message);
+    wait_for(submit, &place);
+    return true;
+}
+
+/* ---- answers
+ * ------------------------------------------------------------------------------------- */
+
+static void fail(struct submit *submit, grpc_status_code code, const char *text)
+{
+    struct api_counters *counters = &submit->call->api->counters;
+    if (code == GRPC_STATUS_INVALID_ARGUMENT) counters->refused_invalid++;
+    if (code == GRPC_STATUS_RESOURCE_EXHAUSTED) counters->refused_exhausted++;
+    if (code == GRPC_STATUS_UNAVAILABLE) counters->refused_unavailable++;
+    call_finish(submit->call, code, text, NULL);
+}
+
+/* Code OK with the message written; frees nothing but the call's state. */
+static void answer(struct submit *submit, const struct writer *writer)
+{
+    CHECK(!writer->failed);
+    grpc_slice slice = grpc_slice_from_copied_buffer((const char *)writer->data, writer->len);
+    call_finish(submit->call, GRPC_STATUS_OK, "", &slice);
+    grpc_slice_unref(slice);
+}
+
+static void answer_unary(struct intake_waiter *waiter, const struct intake_result *result)
+{
+    struct submit *submit = LINK_ITEM(waiter, struct submit, waiter);
+    if (result->failed != NULL) {
+        fail(submit, GRPC_STATUS_UNAVAILABLE, result->failed);
+        return;
+    }
+    uint8_t memory[64];
+    struct writer writer = writer_make(memory, sizeof memory);
+    if (submit->kind == SUBMIT_WAIT) {
+        pb_write_bytes(&writer, RECEIPT_DIGEST, (struct bytes){result->digest.bytes, 32});
+        if (result->level == API_LEVEL_COMMITTED) {
+            pb_write_uint(&writer, RECEIPT_INDEX, result->index);
+            pb_write_uint(&writer, RECEIPT_POSITION, result->position + submit->offset);
+        }
+        pb_write_uint(&writer, RECEIPT_LEVEL, (uint64_t)result->level + 1);
+        pb_write_uint(&writer, RECEIPT_OFFSET, submit->offset);
+    }
+    answer(submit, &writer);
+}
+
+/* A stream is answered when the client has closed it and no batch is waited for. */
+static void answer_stream(struct submit *submit)
+{
+    if (!submit->closed || !link_is_alone(&submit->waits)) return;
+    uint8_t memory[32];
+    struct writer writer = writer_make(memory, sizeof memory);
+    if (submit->kind == SUBMIT_BATCHES) {
+        pb_write_uint(&writer, SUMMARY_ACCEPTED, submit->accepted);
+        pb_write_uint(&writer, SUMMARY_BYTES, submit->bytes);
+    }
+    answer(submit, &writer);
+}
+
+static void tell_stream(struct intake_waiter *waiter, const struct intake_result *result)
+{
+    struct wait *wait = LINK_ITEM(waiter, struct wait, waiter);
+    struct submit *submit = wait->submit;
+    link_remove(&wait->link);
+    free(wait);
+    if (result->failed != NULL) {
+        fail(submit, GRPC_STATUS_UNAVAILABLE, result->failed);
+    } else {
+        answer_stream(submit);
+    }
+}
+
+static void wait_for(struct submit *submit, const struct intake_place *place)
+{
+    struct api *api = submit->call->api;
+    if (is_unary(submit)) {
+        submit->offset = place->offset;
+        submit->waiter.tell = answer_unary;
+        intake_wait(api->intake, &submit->waiter, place->ticket, submit->level);
+        return;
+    }
+    submit->accepted += place->transactions;
+    submit->bytes += place->bytes;
+    if (submit->last_ticket == place->ticket) return;
+    submit->last_ticket = place->ticket;
+    struct wait *wait = calloc(1, sizeof *wait);
+    CHECK(wait != NULL);
+    wait->submit = submit;
+    wait->waiter.tell = tell_stream;
+    link_init(&wait->link);
+    link_append(&submit->waits, &wait->link);
+    intake_wait(api->intake, &wait->waiter, place->ticket, submit->level);
+}
+
+/* ---- the calls
+ * ----------------------------------------------------------------------------------- */
+
+static void block(struct submit *submit)
+{
+    link_append(&submit->call->api->blocked, &submit->blocked);
+    if (is_unary(submit)) submit->call->api->waiting_calls++;
+}
+
+static void unblock(struct submit *submit)
+{
+    if (link_is_alone(&submit->blocked)) return;
+    link_remove(&submit->blocked);
+    if (!is_unary(submit)) return;
+    CHECK(submit->call->api->waiting_calls >= 1);
+    submit->call->api->waiting_calls--;
+}
+
+/* Room, and nobody who came earlier waits for it. */
+static bool may_go_on(const struct api *api)
+{
+    return intake_has_room(api->intake) && link_is_alone(&api->blocked);
+}
+
+/* True when submissions are taken; else the call is finished. */
+static bool is_open(struct submit *submit)
+{
+    struct api *api = submit->call->api;
+    if (api->stopping) {
+        fail(submit, GRPC_STATUS_UNAVAILABLE, "the node is stopping");
+    } else if (!api->ready) {
+        fail(submit, GRPC_STATUS_UNAVAILABLE, "the node is not ready");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void take_unary(struct submit *submit, grpc_byte_buffer *message)
+{
+    struct refusal refusal;
+    bool good = take_message(submit, &refusal, message);
+    grpc_byte_buffer_destroy(message);
+    if (!good) fail(submit, refusal.code, refusal.text);
+}
+
+static void on_unary_message(struct call *call, grpc_byte_buffer *message)
+{
+    struct submit *submit = call->state;
+    if (message == NULL) {
+        fail(submit, GRPC_STATUS_INVALID_ARGUMENT, "the call carries no message");
+        return;
+    }
+    if (!is_open(submit)) {
+        grpc_byte_buffer_destroy(message);
+    } else if (may_go_on(call->api)) {
+        take_unary(submit, message);
+    } else if (call->api->waiting_calls < API_WAITING_CALLS_MAX) {
+        submit->held = message;
+        block(submit);
+    } else {
+        grpc_byte_buffer_destroy(message);
+        fail(submit, GRPC_STATUS_RESOURCE_EXHAUSTED, "too much is in flight, try again later");
+    }
+}
+
+static void read_on(struct submit *submit)
+{
+    if (may_go_on(submit->call->api)) {
+        call_receive(submit->call);
+    } else {
+        block(submit);
+    }
+}
+
+static void on_stream_message(struct call *call, grpc_byte_buffer *message)
+{
+    struct submit *submit = call->state;
+    if (message == NULL) {
+        submit->closed = true;
+        answer_stream(submit);
+        return;
+    }
+    struct refusal refusal;
+    bool good = is_open(submit);
+    if (good) {
+        good = take_message(submit, &refusal, message);
+        if (!good) fail(submit, refusal.code, refusal.text);
+    }
+    grpc_byte_buffer_destroy(message);
+    if (good) read_on(submit);
+}
+
+static void on_end(struct call *call)
+{
+    struct submit *submit = call->state;
+    unblock(submit);
+    grpc_byte_buffer_destroy(submit->held);
+    intake_unwait(&submit->waiter);
+    while (!link_is_alone(&submit->waits)) {
+        struct wait *wait = LINK_ITEM(submit->waits.next, struct wait, link);
+        link_remove(&wait->link);
+        intake_unwait(&wait->waiter);
+        free(wait);
+    }
+    free(submit);
+}
+
+static struct submit *submit_start(struct call *call, enum submit_kind kind)
+{
+    struct submit *submit = calloc(1, sizeof *submit);
+    CHECK(submit != NULL);
+    submit->call = call;
+    submit->kind = kind;
+    submit->level = call->api->options.level;
+    link_init(&submit->blocked);
+    link_init(&submit->waiter.link);
+    link_init(&submit->waits);
+    call->state = submit;
+    call->end = on_end;
+    call->received = is_unary(submit) ? on_unary_message : on_stream_message;
+    return submit;
+}
+
+static void start_unary(struct call *call)
+{
+    struct submit *submit = submit_start(call, SUBMIT_UNARY);
+    if (is_open(submit)) call_receive(call);
+}
+
+/* It may wait long for `committed`: notice a client that gave up. */
+static void start_wait(struct call *call)
+{
+    struct submit *submit = submit_start(call, SUBMIT_WAIT);
+    if (!is_open(submit)) return;
+    call_watch(call);
+    call_receive(call);
+}
+
+static void start_stream(struct call *call)
+{
+    struct submit *submit = submit_start(call, SUBMIT_STREAM);
+    if (!is_open(submit)) return;
+    call_watch(call);
+    read_on(submit);
+}
+
+static void start_batches(struct call *call)
+{
+    struct submit *submit = submit_start(call, SUBMIT_BATCHES);
+    if (!is_open(submit)) return;
+    call_watch(call);
+    read_on(submit);
+}
+
+void submit_resume(struct api *api)
+{
+    while (!link_is_alone(&api->blocked) && intake_has_room(api->intake)) {
+        struct submit *submit = LINK_ITEM(api->blocked.next, struct submit, blocked);
+        unblock(submit);
+        if (!is_unary(submit)) {
+            call_receive(submit->call);
+            continue;
+        }
+        grpc_byte_buffer *message = submit->held;
+        submit->held = NULL;
+        take_unary(submit, message);
+    }
+}
+
+void submit_stop(struct api *api)
+{
+    while (!link_is_alone(&api->blocked)) {
+        struct submit *submit = LINK_ITEM(api->blocked.next, struct submit, blocked);
+        fail(submit, GRPC_STATUS_UNAVAILABLE, "the node is stopping");
+    }
+}
+
+const struct method transactions_methods[] = {
+    {"/narwhal.Transactions/SubmitTransaction", start_unary},
+    {"/narwhal.Transactions/SubmitTransactionStream", start_stream},
+    {"/dsn.Transactions/SubmitBatch", start_batches},
+    {"/dsn.Transactions/SubmitAndWait", start_wait},
+    {NULL, NULL},
+};
