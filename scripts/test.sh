@@ -2,7 +2,7 @@
 # Every test: the plain build first, then the same suites under ASan + UBSan. Ends with one line,
 # "N passed, N failed" (", N skipped" when something could not run here), and fails when a test did.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 
