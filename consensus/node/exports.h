@@ -1,0 +1,32 @@
+/* Pre-blocks on their way to subscribers: the loop's half of Export.
+ *
+ * The API wants pre-block i, plain or with its certificate; the storage thread assembles the message; the
+ * answer goes back. Wants of the same pre-block that come while it is being read share one read. The tip
+ * (oldest kept, newest made, newest certified) is told to the API whenever it moves. Loop thread only. */
+#ifndef CONSENSUS_NODE_EXPORTS_H
+#define CONSENSUS_NODE_EXPORTS_H
+
+#include "consensus/node/api.h"
+#include "consensus/node/storage.h"
+
+struct exports;
+
+/* Never NULL. */
+struct exports *exports_open(struct api *api, struct storage_client *storage);
+void exports_close(struct exports *exports); /* NULL is fine */
+
+/* What is there after recovery, and afterwards each step. `oldest` is 1 when nothing was pruned. */
+void exports_set_tip(struct exports *exports, uint64_t oldest, uint64_t made, uint64_t certified);
+void exports_made(struct exports *exports, uint64_t index);
+void exports_certified(struct exports *exports, uint64_t index);
+void exports_pruned(struct exports *exports, uint64_t oldest);
+
+uint64_t exports_oldest(const struct exports *exports);
+
+/* An API want. */
+void exports_want(struct exports *exports, uint64_t index, bool certified);
+
+/* The answer of the storage thread to an EXPORT begun here; takes it over. ERR_IO stops the process. */
+enum status exports_completed(struct exports *exports, struct storage_request *request);
+
+#endif

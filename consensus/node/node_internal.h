@@ -1,0 +1,75 @@
+/* The parts of a node, for the files that make it up (node.c, node_perform.c, node_recover.c,
+ * node_http.c). Nobody else includes this. */
+#ifndef CONSENSUS_NODE_NODE_INTERNAL_H
+#define CONSENSUS_NODE_NODE_INTERNAL_H
+
+#include <event2/event.h>
+
+#include "common/http_server.h"
+#include "consensus/node/exports.h"
+#include "consensus/node/node.h"
+#include "consensus/node/outbox.h"
+#include "consensus/node/serve.h"
+#include "consensus/node/worker.h"
+
+struct node {
+    struct node_options options;
+    struct event_base *base;
+    void *core_memory;
+    struct core *core;
+    struct storage *storage;
+    struct storage_client *client;
+    struct api *api;
+    struct mesh *mesh;
+    struct worker *worker;
+    struct serve *serve;
+    struct exports *exports;
+    struct outbox *outbox;
+    struct http_server *http;
+
+    struct event *timer;      /* core_deadline_us */
+    struct event *turn_end;   /* submits the turn's store batch */
+    struct event *storage_in; /* answers of the storage thread */
+    struct event *api_in;     /* requests of the gRPC thread */
+    struct event *housekeeping;
+    struct event *signals[2];
+
+    struct store_batch *batch; /* PERSISTs of this turn */
+    uint64_t token;            /* of that batch; commits are numbered from 1 */
+    uint64_t durable;          /* highest commit known durable */
+    bool pressed;
+    bool ready;
+    bool stopping;
+    enum status result;
+    uint64_t started_us;
+    uint64_t steps;
+    struct batch_record *own; /* own batches found in the log at start, newest last */
+    size_t own_count;
+    size_t own_next;
+};
+
+uint64_t node_now_us(void);
+uint64_t node_wall_ms(void);
+
+/* One event through the core, its actions performed or held. Times are filled in here. */
+void node_feed(struct node *node, struct core_event *event);
+
+/* Performs one action now. */
+void node_perform(struct node *node, const struct core_action *action);
+
+/* Stops the loop with a result; logs `why` once. */
+void node_stop(struct node *node, enum status result, const char *why);
+
+/* Feeds every wanted record of the store to the core. */
+enum status node_recover(struct node *node, char *ret_error);
+
+/* After START: own batches of the log that no pre-block executed. */
+void node_restore_batches(struct node *node);
+
+/* The batch_log `found` callback: remembers own batches. */
+void node_found_batch(void *context, const struct batch_record *record);
+
+/* Serves /metrics, /healthz, /readyz, /status and /dag. */
+enum status node_http_open(struct node *node, char *ret_error);
+
+#endif
