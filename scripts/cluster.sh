@@ -47,13 +47,13 @@ stop_all() {
     shopt -s nullglob
     for file in "$LOCAL"/*.pid; do
         read -r pid _ <"$file"
-        alive "$file" && kill -TERM "$pid" 2>/dev/null || true
+        if alive "$file"; then kill -TERM "$pid" 2>/dev/null || true; fi
     done
     deadline=$((SECONDS + 8))
     for file in "$LOCAL"/*.pid; do
         read -r pid _ <"$file"
         while alive "$file" && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
-        alive "$file" && kill -KILL "$pid" 2>/dev/null || true
+        if alive "$file"; then kill -KILL "$pid" 2>/dev/null || true; fi
         rm -f "$file"
     done
 }
@@ -72,7 +72,7 @@ start_node() {
     shift
     [ -d "$LOCAL/node-$n/data" ] || mode=(--init)
     # shellcheck disable=SC2086
-    background "node-$n" "$bin" --committee "$LOCAL/committee.json" --index "$n" \
+    background "node-$n" "$bin" --committee "$LOCAL/committee.json" --id "$n" \
         --key "$LOCAL/node-$n/key" --network-key "$LOCAL/node-$n/network-key" \
         --data-dir "$LOCAL/node-$n/data" "${mode[@]}" $NODE_ARGS "$@"
 }
@@ -140,23 +140,23 @@ restart-node) # N [flags]: used by the demo and the cluster tests
     ;;
 rollup | start-rollup)
     [ -f "$LOCAL/committee.json" ] || { say "no local committee; make run-dsn first"; exit 1; }
-    mode=$1
+    what=$1
     shift
     "$BUILD/consensus/tools/dsn" pack-kernel --kernel "$BUILD/rollup-kernel/kernel.wasm" \
         --committee "$LOCAL/committee.json" --output "$LOCAL/kernel.wasm" >&2
     args=(--kernel "$LOCAL/kernel.wasm" --data-dir "$LOCAL/rollup" --rpc-port "$ROLLUP_PORT" "$@")
-    if [ "$mode" = rollup ]; then exec "$BUILD/rollup-kernel/dsn-rollup" "${args[@]}"; fi
+    if [ "$what" = rollup ]; then exec "$BUILD/rollup-kernel/dsn-rollup" "${args[@]}"; fi
     background rollup "$BUILD/rollup-kernel/dsn-rollup" "${args[@]}"
     ;;
 sequencer | start-sequencer)
     [ -f "$LOCAL/committee.json" ] || { say "no local committee; make run-dsn first"; exit 1; }
-    mode=$1
+    what=$1
     shift
     args=(--committee "$LOCAL/committee.json" --rollup-node-url "http://127.0.0.1:$ROLLUP_PORT"
         --primary-node-url "http://127.0.0.1:$(port 1 1),http://127.0.0.1:$(port 2 1)"
         --worker-node-url "http://127.0.0.1:$(port 1 2),http://127.0.0.1:$(port 2 2)"
         --kernel "$LOCAL/kernel.wasm" --rpc-port "$SEQUENCER_PORT" "$@")
-    if [ "$mode" = sequencer ]; then exec "$BUILD/sequencer/dsn-sequencer" "${args[@]}"; fi
+    if [ "$what" = sequencer ]; then exec "$BUILD/sequencer/dsn-sequencer" "${args[@]}"; fi
     background sequencer "$BUILD/sequencer/dsn-sequencer" "${args[@]}"
     ;;
 kill)
