@@ -7,7 +7,7 @@
 #include "common/batch.h"
 #include "common/codec.h"
 #include "common/crypto.h"
-#include "common/digest_map.h"
+#include "common/digest_index.h"
 #include "common/hash_pages.h"
 #include "proto/subdag.h"
 
@@ -33,7 +33,7 @@ struct verify {
     size_t open_count;
     size_t open_kept; /* of earlier pieces; the rest belong to the item being checked */
 
-    struct digest_map *seen; /* vertices of finished and open sub-DAGs */
+    struct digest_index *seen; /* vertices of finished and open sub-DAGs */
     struct digest *seen_ring;
     size_t seen_next;
     size_t seen_count;
@@ -55,7 +55,7 @@ struct verify *verify_open(const struct committee *committee)
     CHECK(verify != NULL);
     verify->committee = committee;
     verify->open = calloc(OPEN_MAX, sizeof *verify->open);
-    verify->seen = digest_map_new();
+    verify->seen = digest_index_new();
     verify->seen_ring = calloc(VERIFY_VERTICES_MAX, sizeof *verify->seen_ring);
     verify->batches = calloc(PREBLOCK_BATCHES_MAX, sizeof *verify->batches);
     CHECK(verify->open != NULL);
@@ -76,7 +76,7 @@ void verify_close(struct verify *verify)
     if (verify == NULL) return;
     forget_open(verify, 0);
     free(verify->open);
-    digest_map_free(verify->seen);
+    digest_index_free(verify->seen);
     free(verify->seen_ring);
     free(verify->batches);
     free(verify);
@@ -135,7 +135,7 @@ static enum status open_vertex(struct verify *verify, const struct digest *diges
 
     if (verify->open_count > 0 && !is_after(&verify->open[verify->open_count - 1], header))
         return wrong(verify, ERR_CONFLICT, "certificate %u: out of (round, author) order", number);
-    if (digest_map_get(verify->seen, digest) != NULL)
+    if (digest_index_get(verify->seen, digest) != NULL)
         return wrong(verify, ERR_DUPLICATE, "certificate %u: this vertex was exported before", number);
     if (verify->open_count == OPEN_MAX)
         return wrong(verify, ERR_TOO_LARGE, "certificate %u: more vertices than a sub-DAG has", number);
@@ -340,11 +340,11 @@ static void remember(struct verify *verify, const struct digest *digest)
 {
     struct digest *slot = &verify->seen_ring[verify->seen_next];
 
-    if (verify->seen_count == VERIFY_VERTICES_MAX) (void)digest_map_remove(verify->seen, slot);
+    if (verify->seen_count == VERIFY_VERTICES_MAX) (void)digest_index_remove(verify->seen, slot);
     else verify->seen_count++;
     *slot = *digest;
     verify->seen_next = (verify->seen_next + 1) % VERIFY_VERTICES_MAX;
-    digest_map_add(verify->seen, digest, &seen_marker);
+    digest_index_add(verify->seen, digest, &seen_marker);
 }
 
 /* A new leader closes what an earlier one left open: only possible when the stream began in the middle

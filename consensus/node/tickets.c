@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/digest_map.h"
+#include "common/digest_index.h"
 
 enum stage { STAGE_SEALED, STAGE_ACCEPTED, STAGE_CERTIFIED, STAGE_COMMITTED };
 
@@ -19,7 +19,7 @@ struct entry {
 
 struct tickets {
     struct api *api;
-    struct digest_map *entries;
+    struct digest_index *entries;
     struct digest done[TICKETS_DONE_MAX]; /* ring of committed digests, oldest forgotten first */
     size_t done_next;
     size_t done_count;
@@ -30,7 +30,7 @@ struct tickets *tickets_open(struct api *api)
     struct tickets *tickets = calloc(1, sizeof *tickets);
     CHECK(tickets != NULL);
     tickets->api = api;
-    tickets->entries = digest_map_new();
+    tickets->entries = digest_index_new();
     return tickets;
 }
 
@@ -45,8 +45,8 @@ static void entry_free(void *context, void *value)
 void tickets_close(struct tickets *tickets)
 {
     if (tickets == NULL) return;
-    digest_map_each(tickets->entries, entry_free, NULL);
-    digest_map_free(tickets->entries);
+    digest_index_each(tickets->entries, entry_free, NULL);
+    digest_index_free(tickets->entries);
     free(tickets);
 }
 
@@ -78,14 +78,14 @@ static void entry_add(struct entry *entry, uint64_t ticket)
 
 bool tickets_add(struct tickets *tickets, uint64_t ticket, const struct digest *digest)
 {
-    struct entry *entry = digest_map_get(tickets->entries, digest);
+    struct entry *entry = digest_index_get(tickets->entries, digest);
     bool is_first = entry == NULL;
 
     if (is_first) {
         entry = calloc(1, sizeof *entry);
         CHECK(entry != NULL);
         entry->digest = *digest;
-        digest_map_add(tickets->entries, digest, entry);
+        digest_index_add(tickets->entries, digest, entry);
     }
     tell(tickets, entry, ticket);
     if (entry->stage != STAGE_COMMITTED) entry_add(entry, ticket);
@@ -102,13 +102,13 @@ static void advance(struct tickets *tickets, struct entry *entry, enum stage sta
 
 void tickets_accepted(struct tickets *tickets, const struct digest *digest)
 {
-    struct entry *entry = digest_map_get(tickets->entries, digest);
+    struct entry *entry = digest_index_get(tickets->entries, digest);
     if (entry != NULL) advance(tickets, entry, STAGE_ACCEPTED);
 }
 
 void tickets_certified(struct tickets *tickets, const struct digest *digest)
 {
-    struct entry *entry = digest_map_get(tickets->entries, digest);
+    struct entry *entry = digest_index_get(tickets->entries, digest);
     if (entry != NULL) advance(tickets, entry, STAGE_CERTIFIED);
 }
 
@@ -118,7 +118,7 @@ static void remember(struct tickets *tickets, const struct digest *digest)
     struct digest *slot = &tickets->done[tickets->done_next];
 
     if (tickets->done_count == TICKETS_DONE_MAX) {
-        struct entry *oldest = digest_map_remove(tickets->entries, slot);
+        struct entry *oldest = digest_index_remove(tickets->entries, slot);
         CHECK(oldest != NULL);
         entry_free(NULL, oldest);
     } else {
@@ -133,7 +133,7 @@ void tickets_committed(struct tickets *tickets,
                        uint64_t index,
                        uint32_t position)
 {
-    struct entry *entry = digest_map_get(tickets->entries, digest);
+    struct entry *entry = digest_index_get(tickets->entries, digest);
 
     if (entry == NULL || entry->stage == STAGE_COMMITTED) return;
     entry->index = index;
@@ -156,11 +156,11 @@ static void fail(struct tickets *tickets, struct entry *entry, const char *reaso
 
 void tickets_failed(struct tickets *tickets, const struct digest *digest, const char *reason)
 {
-    struct entry *entry = digest_map_get(tickets->entries, digest);
+    struct entry *entry = digest_index_get(tickets->entries, digest);
 
     if (entry == NULL || entry->stage == STAGE_COMMITTED) return;
     fail(tickets, entry, reason);
-    (void)digest_map_remove(tickets->entries, digest);
+    (void)digest_index_remove(tickets->entries, digest);
     entry_free(NULL, entry);
 }
 
@@ -171,5 +171,5 @@ static void fail_at_stop(void *context, void *value)
 
 void tickets_stop(struct tickets *tickets)
 {
-    digest_map_each(tickets->entries, fail_at_stop, tickets);
+    digest_index_each(tickets->entries, fail_at_stop, tickets);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/batch.h"
-#include "common/digest_map.h"
+#include "common/digest_index.h"
 #include "common/hash_pages.h"
 #include "common/log.h"
 #include "consensus/core/wire.h"
@@ -17,7 +17,7 @@ enum request_context { CONTEXT_OWN = 1, CONTEXT_STREAMED, CONTEXT_FETCHED, CONTE
 struct worker {
     struct worker_options options;
     struct tickets *tickets;
-    struct digest_map *wanted;                /* fetches in flight: digest -> &marker */
+    struct digest_index *wanted;                /* fetches in flight: digest -> &marker */
     uint32_t serving[AUTHORITIES_MAX];        /* WANT_BATCH reads in flight, per peer */
     size_t appending_count;
     struct worker_counters counters;
@@ -30,7 +30,7 @@ struct worker *worker_open(const struct worker_options *options)
     struct worker *worker = calloc(1, sizeof *worker);
     CHECK(worker != NULL);
     worker->options = *options;
-    worker->wanted = digest_map_new();
+    worker->wanted = digest_index_new();
     worker->tickets = tickets_open(options->api);
     return worker;
 }
@@ -39,7 +39,7 @@ void worker_close(struct worker *worker)
 {
     if (worker == NULL) return;
     tickets_close(worker->tickets);
-    digest_map_free(worker->wanted);
+    digest_index_free(worker->wanted);
     free(worker);
 }
 
@@ -174,7 +174,7 @@ static void worker_receive(struct worker *worker,
         return;
     }
     hash_pages_root(&record.digest, reader.next, reader.left);
-    if (digest_map_remove(worker->wanted, &record.digest) != NULL) {
+    if (digest_index_remove(worker->wanted, &record.digest) != NULL) {
         worker->counters.fetched += fetched;
     } else if (fetched) {
         worker_refuse(worker, peer, "not asked for");
@@ -246,9 +246,9 @@ static void send_digest(struct worker *worker,
 
 void worker_fetch(struct worker *worker, authority_t peer, const struct digest *digest, uint32_t id)
 {
-    if (digest_map_get(worker->wanted, digest) == NULL) {
-        if (digest_map_count(worker->wanted) >= WORKER_WANTED_MAX) return;
-        digest_map_add(worker->wanted, digest, &wanted_marker);
+    if (digest_index_get(worker->wanted, digest) == NULL) {
+        if (digest_index_count(worker->wanted) >= WORKER_WANTED_MAX) return;
+        digest_index_add(worker->wanted, digest, &wanted_marker);
     }
     send_digest(worker, peer, WIRE_WANT_BATCH, digest, id);
 }
@@ -276,7 +276,7 @@ void worker_delivered(struct worker *worker, const struct preblock_record *recor
     for (uint32_t i = 0; i < record->batches_count; i++) {
         struct preblock_batch batch = preblock_record_batch(record, i);
         tickets_committed(worker->tickets, &batch.digest, record->header.index, position);
-        (void)digest_map_remove(worker->wanted, &batch.digest);
+        (void)digest_index_remove(worker->wanted, &batch.digest);
         position += batch.transactions;
     }
 }

@@ -1,4 +1,4 @@
-#include "common/digest_map.h"
+#include "common/digest_index.h"
 
 #include <stdlib.h>
 
@@ -8,15 +8,15 @@ struct node {
     struct node *next;
 };
 
-struct digest_map {
+struct digest_index {
     struct node **buckets;
     size_t buckets_count; /* power of two */
     size_t count;
 };
 
-struct digest_map *digest_map_new(void)
+struct digest_index *digest_index_new(void)
 {
-    struct digest_map *map = calloc(1, sizeof *map);
+    struct digest_index *map = calloc(1, sizeof *map);
     CHECK(map != NULL);
     map->buckets_count = 64;
     map->buckets = calloc(map->buckets_count, sizeof(struct node *));
@@ -24,7 +24,7 @@ struct digest_map *digest_map_new(void)
     return map;
 }
 
-void digest_map_free(struct digest_map *map)
+void digest_index_free(struct digest_index *map)
 {
     if (map == NULL) return;
     for (size_t i = 0; i < map->buckets_count; i++) {
@@ -46,7 +46,7 @@ static size_t bucket_of(const struct digest *digest, size_t buckets_count)
 }
 
 /* The link that points at the digest's node, or at NULL where it would be. */
-static struct node **map_find(const struct digest_map *map, const struct digest *digest)
+static struct node **map_find(const struct digest_index *map, const struct digest *digest)
 {
     struct node **link = &map->buckets[bucket_of(digest, map->buckets_count)];
     while (*link != NULL && !digest_equal(&(*link)->digest, digest))
@@ -54,7 +54,7 @@ static struct node **map_find(const struct digest_map *map, const struct digest 
     return link;
 }
 
-static void map_grow(struct digest_map *map)
+static void map_grow(struct digest_index *map)
 {
     size_t buckets_count = map->buckets_count * 2;
     struct node **buckets = calloc(buckets_count, sizeof(struct node *));
@@ -73,13 +73,13 @@ static void map_grow(struct digest_map *map)
     map->buckets_count = buckets_count;
 }
 
-void *digest_map_get(const struct digest_map *map, const struct digest *digest)
+void *digest_index_get(const struct digest_index *map, const struct digest *digest)
 {
     struct node *node = *map_find(map, digest);
     return node == NULL ? NULL : node->value;
 }
 
-void digest_map_add(struct digest_map *map, const struct digest *digest, void *value)
+void digest_index_add(struct digest_index *map, const struct digest *digest, void *value)
 {
     struct node **link = map_find(map, digest);
     struct node *node = malloc(sizeof *node);
@@ -92,7 +92,7 @@ void digest_map_add(struct digest_map *map, const struct digest *digest, void *v
     if (map->count > map->buckets_count) map_grow(map);
 }
 
-void *digest_map_remove(struct digest_map *map, const struct digest *digest)
+void *digest_index_remove(struct digest_index *map, const struct digest *digest)
 {
     struct node **link = map_find(map, digest);
     struct node *node = *link;
@@ -105,12 +105,12 @@ void *digest_map_remove(struct digest_map *map, const struct digest *digest)
     return value;
 }
 
-size_t digest_map_count(const struct digest_map *map)
+size_t digest_index_count(const struct digest_index *map)
 {
     return map->count;
 }
 
-void digest_map_each(const struct digest_map *map,
+void digest_index_each(const struct digest_index *map,
                      void (*visit)(void *context, void *value),
                      void *context)
 {
