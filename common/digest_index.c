@@ -111,8 +111,8 @@ size_t digest_index_count(const struct digest_index *map)
 }
 
 void digest_index_each(const struct digest_index *map,
-                     void (*visit)(void *context, void *value),
-                     void *context)
+                       void (*visit)(void *context, void *value),
+                       void *context)
 {
     for (size_t i = 0; i < map->buckets_count; i++)
         for (const struct node *node = map->buckets[i]; node != NULL; node = node->next)

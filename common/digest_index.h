@@ -1,6 +1,6 @@
-/* A map from digests to pointers, for the hosted half. Digests are uniform, so their first bytes are the
- * hash; keys that peers chose are digests of something and cannot be aimed. The map does not own its
- * values and does not bound itself: its user does both. */
+/* A map from digests to pointers, for the hosted half. Digests are uniform, so their first bytes
+ * are the hash; keys that peers chose are digests of something and cannot be aimed. The map does
+ * not own its values and does not bound itself: its user does both. */
 #ifndef COMMON_DIGEST_INDEX_H
 #define COMMON_DIGEST_INDEX_H
 
@@ -25,7 +25,7 @@ size_t digest_index_count(const struct digest_index *map);
 
 /* Calls `visit` for every entry, in no particular order. The map must not change meanwhile. */
 void digest_index_each(const struct digest_index *map,
-                     void (*visit)(void *context, void *value),
-                     void *context);
+                       void (*visit)(void *context, void *value),
+                       void *context);
 
 #endif

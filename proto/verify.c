@@ -83,8 +83,10 @@ void verify_close(struct verify *verify)
 }
 
 /* Writes what is wrong and returns `status`. */
-__attribute__((format(printf, 3, 4))) static enum status
-wrong(struct verify *verify, enum status status, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static enum status wrong(struct verify *verify,
+                                                               enum status status,
+                                                               const char *format,
+                                                               ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -93,7 +95,8 @@ wrong(struct verify *verify, enum status status, const char *format, ...)
     return status;
 }
 
-/* ---- certificates --------------------------------------------------------------------------------- */
+/* ---- certificates
+ * --------------------------------------------------------------------------------- */
 
 static enum status check_certificate(struct verify *verify,
                                      struct certificate *certificate,
@@ -104,15 +107,14 @@ static enum status check_certificate(struct verify *verify,
 {
     enum status status = subdag_read_certificate(certificate, bytes);
 
-    if (status != OK)
-        return wrong(verify, status, "%s %u: malformed certificate", what, number);
+    if (status != OK) return wrong(verify, status, "%s %u: malformed certificate", what, number);
     status = header_validate(&certificate->header, verify->committee);
     if (status != OK)
         return wrong(verify, status, "%s %u: header is not well-formed (%s)", what, number,
                      status_text(status));
     header_digest(ret_digest, &certificate->header);
-    status = committee_verify_quorum(verify->committee, SCOPE_HEADER, ret_digest,
-                                     &certificate->quorum);
+    status =
+        committee_verify_quorum(verify->committee, SCOPE_HEADER, ret_digest, &certificate->quorum);
     if (status != OK)
         return wrong(verify, status, "%s %u (author %u, round %llu): certificate: %s", what, number,
                      certificate->header.author, (unsigned long long)certificate->header.round,
@@ -136,9 +138,11 @@ static enum status open_vertex(struct verify *verify, const struct digest *diges
     if (verify->open_count > 0 && !is_after(&verify->open[verify->open_count - 1], header))
         return wrong(verify, ERR_CONFLICT, "certificate %u: out of (round, author) order", number);
     if (digest_index_get(verify->seen, digest) != NULL)
-        return wrong(verify, ERR_DUPLICATE, "certificate %u: this vertex was exported before", number);
+        return wrong(verify, ERR_DUPLICATE, "certificate %u: this vertex was exported before",
+                     number);
     if (verify->open_count == OPEN_MAX)
-        return wrong(verify, ERR_TOO_LARGE, "certificate %u: more vertices than a sub-DAG has", number);
+        return wrong(verify, ERR_TOO_LARGE, "certificate %u: more vertices than a sub-DAG has",
+                     number);
     vertex = &verify->open[verify->open_count++];
     *vertex = (struct open_vertex){.digest = *digest,
                                    .round = header->round,
@@ -150,7 +154,8 @@ static enum status open_vertex(struct verify *verify, const struct digest *diges
     return OK;
 }
 
-/* ---- batches -------------------------------------------------------------------------------------- */
+/* ---- batches
+ * -------------------------------------------------------------------------------------- */
 
 /* The batches of one payload against the header that must name them, in its order. */
 static enum status check_payload(struct verify *verify, struct bytes payload, uint32_t number)
@@ -182,8 +187,7 @@ static enum status check_payload(struct verify *verify, struct bytes payload, ui
         verify->transactions += transactions;
         verify->bytes += batch.len;
     }
-    if (!reader_done(&cursor))
-        return wrong(verify, ERR_MALFORMED, "payload %u: malformed", number);
+    if (!reader_done(&cursor)) return wrong(verify, ERR_MALFORMED, "payload %u: malformed", number);
     return OK;
 }
 
@@ -204,8 +208,8 @@ static enum status check_vertices(struct verify *verify, const struct subdag *su
                      subdag->payloads_count, subdag->certificates_count);
     while (subdag_next_certificate(&bytes, &certificates)) {
         struct digest digest;
-        enum status status = check_certificate(verify, &verify->certificate, &digest, bytes,
-                                               "certificate", number);
+        enum status status =
+            check_certificate(verify, &verify->certificate, &digest, bytes, "certificate", number);
         if (status == OK) status = open_vertex(verify, &digest, number);
         if (status != OK) return status;
         if (!subdag_next_payload(&payload, &payloads))
@@ -217,14 +221,16 @@ static enum status check_vertices(struct verify *verify, const struct subdag *su
     return OK;
 }
 
-/* ---- the pre-block -------------------------------------------------------------------------------- */
+/* ---- the pre-block
+ * -------------------------------------------------------------------------------- */
 
 static enum status check_chain(struct verify *verify, const struct preblock *preblock)
 {
     const struct preblock *last = &verify->last;
 
     if (preblock->epoch != verify->committee->epoch)
-        return wrong(verify, ERR_EPOCH, "pre-block: epoch %llu", (unsigned long long)preblock->epoch);
+        return wrong(verify, ERR_EPOCH, "pre-block: epoch %llu",
+                     (unsigned long long)preblock->epoch);
     if (preblock->index == 0) return wrong(verify, ERR_CHAIN, "pre-block: index 0");
     if (preblock->index == 1 && !digest_equal(&preblock->previous, &verify->committee->digest))
         return wrong(verify, ERR_CHAIN, "pre-block 1: previous is not the committee digest");
@@ -260,7 +266,9 @@ static enum status check_contents(struct verify *verify, const struct preblock *
     return OK;
 }
 
-static bool is_parent_of_open(const struct verify *verify, size_t above, const struct digest *digest)
+static bool is_parent_of_open(const struct verify *verify,
+                              size_t above,
+                              const struct digest *digest)
 {
     for (size_t i = above; i < verify->open_count; i++)
         for (uint32_t j = 0; j < verify->open[i].parents_count; j++)
@@ -268,8 +276,8 @@ static bool is_parent_of_open(const struct verify *verify, size_t above, const s
     return false;
 }
 
-/* The sub-DAG is complete: going down from the leader, each vertex must be a parent of one above it.
- * As all above it were reached in the same way, it is reached too. */
+/* The sub-DAG is complete: going down from the leader, each vertex must be a parent of one above
+ * it. As all above it were reached in the same way, it is reached too. */
 static enum status check_reach(struct verify *verify)
 {
     for (size_t i = verify->open_count - 1; i > 0; i--) {
@@ -289,8 +297,8 @@ static enum status check_leader(struct verify *verify,
 {
     struct digest digest;
     const struct open_vertex *last = &verify->open[verify->open_count - 1];
-    enum status status = check_certificate(verify, &verify->leader, &digest, subdag->leader,
-                                           "leader", 0);
+    enum status status =
+        check_certificate(verify, &verify->leader, &digest, subdag->leader, "leader", 0);
     if (status != OK) return status;
     if (!digest_equal(&digest, &preblock->leader))
         return wrong(verify, ERR_CONFLICT, "leader: is not the pre-block's leader");
@@ -322,9 +330,8 @@ static enum status check_preblock(struct verify *verify,
                      (unsigned long long)subdag->id, (unsigned long long)item->preblock.index);
     item->certified = subdag->preblock_certificate.len > 0;
     if (!item->certified)
-        return require_certificate
-                   ? wrong(verify, ERR_QUORUM, "pre-block certificate: missing")
-                   : OK;
+        return require_certificate ? wrong(verify, ERR_QUORUM, "pre-block certificate: missing")
+                                   : OK;
     quorum_decode(quorum, &certificate);
     if (!reader_done(&certificate))
         return wrong(verify, ERR_MALFORMED, "pre-block certificate: malformed");
@@ -334,21 +341,24 @@ static enum status check_preblock(struct verify *verify,
     return OK;
 }
 
-/* ---- one item -------------------------------------------------------------------------------------- */
+/* ---- one item
+ * -------------------------------------------------------------------------------------- */
 
 static void remember(struct verify *verify, const struct digest *digest)
 {
     struct digest *slot = &verify->seen_ring[verify->seen_next];
 
-    if (verify->seen_count == VERIFY_VERTICES_MAX) (void)digest_index_remove(verify->seen, slot);
-    else verify->seen_count++;
+    if (verify->seen_count == VERIFY_VERTICES_MAX)
+        (void)digest_index_remove(verify->seen, slot);
+    else
+        verify->seen_count++;
     *slot = *digest;
     verify->seen_next = (verify->seen_next + 1) % VERIFY_VERTICES_MAX;
     digest_index_add(verify->seen, digest, &seen_marker);
 }
 
-/* A new leader closes what an earlier one left open: only possible when the stream began in the middle
- * of a cut sub-DAG, as otherwise its last piece was judged. */
+/* A new leader closes what an earlier one left open: only possible when the stream began in the
+ * middle of a cut sub-DAG, as otherwise its last piece was judged. */
 static enum status check_continues(struct verify *verify, const struct preblock *preblock)
 {
     if (verify->open_kept == 0) return OK;

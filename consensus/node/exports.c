@@ -4,8 +4,8 @@
 
 #include "common/log.h"
 
-/* Wants being read, and those that found no room with the storage thread and are tried again. The API
- * bounds them: every stream has at most API_EXPORT_AHEAD_MAX. */
+/* Wants being read, and those that found no room with the storage thread and are tried again. The
+ * API bounds them: every stream has at most API_EXPORT_AHEAD_MAX. */
 #define WANTS_MAX (API_EXPORTS_MAX * API_EXPORT_AHEAD_MAX)
 
 struct want {
@@ -79,7 +79,8 @@ uint64_t exports_oldest(const struct exports *exports)
     return exports->oldest;
 }
 
-/* The request comes back with what it found in `certified`; what was asked for is in its context. */
+/* The request comes back with what it found in `certified`; what was asked for is in its context.
+ */
 static bool submit_read(struct exports *exports, const struct want *want)
 {
     void *asked = (void *)(uintptr_t)(want->certified ? 1 : 0);

@@ -1,8 +1,9 @@
 /* Pre-blocks on their way to subscribers: the loop's half of Export.
  *
- * The API wants pre-block i, plain or with its certificate; the storage thread assembles the message; the
- * answer goes back. Wants of the same pre-block that come while it is being read share one read. The tip
- * (oldest kept, newest made, newest certified) is told to the API whenever it moves. Loop thread only. */
+ * The API wants pre-block i, plain or with its certificate; the storage thread assembles the
+ * message; the answer goes back. Wants of the same pre-block that come while it is being read share
+ * one read. The tip (oldest kept, newest made, newest certified) is told to the API whenever it
+ * moves. Loop thread only. */
 #ifndef CONSENSUS_NODE_EXPORTS_H
 #define CONSENSUS_NODE_EXPORTS_H
 
@@ -26,7 +27,8 @@ uint64_t exports_oldest(const struct exports *exports);
 /* An API want. */
 void exports_want(struct exports *exports, uint64_t index, bool certified);
 
-/* The answer of the storage thread to an EXPORT begun here; takes it over. ERR_IO stops the process. */
+/* The answer of the storage thread to an EXPORT begun here; takes it over. ERR_IO stops the
+ * process. */
 enum status exports_completed(struct exports *exports, struct storage_request *request);
 
 #endif

@@ -15,8 +15,8 @@ static int fail(const char *text, int code)
     return code;
 }
 
-/* A refusal of the configuration or of the data directory is the operator's to mend: exit 2. What the
- * machine refuses (ports, disk) is 1. */
+/* A refusal of the configuration or of the data directory is the operator's to mend: exit 2. What
+ * the machine refuses (ports, disk) is 1. */
 static int exit_code(enum status status)
 {
     return status == ERR_IO ? EXIT_FAILURE : EXIT_USAGE;

@@ -33,12 +33,15 @@ void node_stop(struct node *node, enum status result, const char *why)
     if (node->stopping) return;
     node->stopping = true;
     node->result = result;
-    if (result == OK) log_info("node: stopping: %s", why);
-    else log_error("node: stopping: %s", why);
+    if (result == OK)
+        log_info("node: stopping: %s", why);
+    else
+        log_error("node: stopping: %s", why);
     event_base_loopbreak(node->base);
 }
 
-/* ---- the core's turn ----------------------------------------------------------------------------- */
+/* ---- the core's turn
+ * ----------------------------------------------------------------------------- */
 
 static bool is_record(const struct core_action *action)
 {
@@ -46,7 +49,8 @@ static bool is_record(const struct core_action *action)
            action->kind == CORE_ACTION_ERASE_BELOW;
 }
 
-/* The durability contract in one place: a record goes into the turn's batch; what follows one waits. */
+/* The durability contract in one place: a record goes into the turn's batch; what follows one
+ * waits. */
 static void take_action(struct node *node, const struct core_action *action)
 {
     if (is_record(action)) {
@@ -66,8 +70,10 @@ static void arm_timer(struct node *node)
     uint64_t wait = u64_minus(deadline, node_now_us());
     struct timeval timeout = {(time_t)(wait / 1000000u), (suseconds_t)(wait % 1000000u)};
 
-    if (deadline == UINT64_MAX) evtimer_del(node->timer);
-    else evtimer_add(node->timer, &timeout);
+    if (deadline == UINT64_MAX)
+        evtimer_del(node->timer);
+    else
+        evtimer_add(node->timer, &timeout);
 }
 
 void node_feed(struct node *node, struct core_event *event)
@@ -109,7 +115,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     node_feed(context, &event);
 }
 
-/* ---- answers of the storage thread ---------------------------------------------------------------- */
+/* ---- answers of the storage thread
+ * ---------------------------------------------------------------- */
 
 static void committed(struct node *node, uint64_t token)
 {
@@ -130,17 +137,21 @@ static enum status take_answer(struct node *node, struct storage_request *reques
     switch (request->kind) {
     case STORAGE_APPEND:
     case STORAGE_FIND_BATCH:
-    case STORAGE_READ_BATCH: return worker_completed(node->worker, request);
+    case STORAGE_READ_BATCH:
+        return worker_completed(node->worker, request);
     case STORAGE_READ_ROWS:
-    case STORAGE_SCAN_ROWS: return serve_completed(node->serve, request);
-    case STORAGE_EXPORT: return exports_completed(node->exports, request);
+    case STORAGE_SCAN_ROWS:
+        return serve_completed(node->serve, request);
+    case STORAGE_EXPORT:
+        return exports_completed(node->exports, request);
     case STORAGE_COMMIT:
         if (status == OK) committed(node, request->token);
         break;
     case STORAGE_RETAIN:
         if (status == OK) exports_pruned(node->exports, request->index);
         break;
-    case STORAGE_KINDS: CHECK(false);
+    case STORAGE_KINDS:
+        CHECK(false);
     }
     storage_request_free(request);
     return status;
@@ -168,7 +179,8 @@ static void on_storage(evutil_socket_t fd, short what, void *context)
     if (store_batch_count(node->batch) > 0) event_active(node->turn_end, EV_TIMEOUT, 0);
 }
 
-/* ---- requests of the gRPC thread ------------------------------------------------------------------ */
+/* ---- requests of the gRPC thread
+ * ------------------------------------------------------------------ */
 
 static void on_api(evutil_socket_t fd, short what, void *context)
 {
@@ -181,7 +193,9 @@ static void on_api(evutil_socket_t fd, short what, void *context)
     api_drain_fd(node->api);
     while (!node->stopping && (request = api_take(node->api)) != NULL) {
         switch (request->kind) {
-        case API_REQUEST_BATCH: worker_submit(node->worker, request); break;
+        case API_REQUEST_BATCH:
+            worker_submit(node->worker, request);
+            break;
         case API_REQUEST_WANT:
             exports_want(node->exports, request->index, request->certified);
             break;
@@ -194,7 +208,8 @@ static void on_api(evutil_socket_t fd, short what, void *context)
     }
 }
 
-/* ---- mesh ----------------------------------------------------------------------------------------- */
+/* ---- mesh
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_frame(void *context,
                      authority_t peer,
@@ -217,7 +232,8 @@ static void on_frame(void *context,
 
 static void on_link(struct node *node, authority_t peer, enum mesh_link link, bool up)
 {
-    struct core_event event = {.kind = up ? CORE_EVENT_PEER_UP : CORE_EVENT_PEER_DOWN, .peer = peer};
+    struct core_event event = {.kind = up ? CORE_EVENT_PEER_UP : CORE_EVENT_PEER_DOWN,
+                               .peer = peer};
     if (link == MESH_CONTROL) node_feed(node, &event);
 }
 
@@ -244,7 +260,8 @@ static void on_stored(void *context, const struct batch_record *record, bool str
     node_feed(context, &event);
 }
 
-/* ---- housekeeping --------------------------------------------------------------------------------- */
+/* ---- housekeeping
+ * --------------------------------------------------------------------------------- */
 
 /* Once a second: retention by count of pre-blocks and by bytes of the batch log. */
 static void on_housekeeping(evutil_socket_t fd, short what, void *context)
@@ -259,7 +276,8 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *context)
     core_get_status(node->core, &status);
     storage_get_stats(node->storage, &stats);
     if (node->options.retain_preblocks > 0)
-        oldest = u64_max(oldest, u64_minus(status.certified_index + 1, node->options.retain_preblocks));
+        oldest =
+            u64_max(oldest, u64_minus(status.certified_index + 1, node->options.retain_preblocks));
     if (node->options.retain_bytes > 0 && stats.log.bytes > node->options.retain_bytes) {
         /* Drop a twentieth of what is kept; the next second looks again. */
         uint64_t kept = u64_minus(status.certified_index, oldest);
@@ -275,7 +293,8 @@ static void on_signal(evutil_socket_t fd, short what, void *context)
     node_stop(context, OK, fd == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-/* ---- life ----------------------------------------------------------------------------------------- */
+/* ---- life
+ * ----------------------------------------------------------------------------------------- */
 
 static enum status open_core(struct node *node, char *ret_error)
 {
@@ -294,8 +313,8 @@ static enum status open_core(struct node *node, char *ret_error)
     CHECK(node->core_memory != NULL);
     status = core_init(&node->core, node->core_memory, &options);
     if (status != OK) {
-        snprintf(ret_error, NODE_ERROR_BYTES,
-                 "key: is not the committee's key of authority %u", node->options.self);
+        snprintf(ret_error, NODE_ERROR_BYTES, "key: is not the committee's key of authority %u",
+                 node->options.self);
         return status;
     }
     return node_recover(node, ret_error);

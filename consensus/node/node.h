@@ -6,10 +6,10 @@
  *   storage thread   batch log and RocksDB commits, reads (consensus/node/storage.h)
  *   gRPC thread      clients and subscribers (consensus/node/api.h)
  *
- * A turn: every PERSIST of the loop turn goes into one store batch, which the storage thread makes durable
- * while the loop goes on; every action after a PERSIST waits in the outbox until its batch is durable.
- * So nothing leaves the machine before what it rests on is on disk, and the loop never waits for the
- * disk. Any failed write stops the process. */
+ * A turn: every PERSIST of the loop turn goes into one store batch, which the storage thread makes
+ * durable while the loop goes on; every action after a PERSIST waits in the outbox until its batch
+ * is durable. So nothing leaves the machine before what it rests on is on disk, and the loop never
+ * waits for the disk. Any failed write stops the process. */
 #ifndef CONSENSUS_NODE_NODE_H
 #define CONSENSUS_NODE_NODE_H
 
@@ -31,16 +31,17 @@ struct node_options {
     enum sync_mode sync;
     struct core_parameters parameters;
     struct api_options api;
-    struct mesh_options mesh;       /* listen addresses and peers; the node fills the rest */
-    const char *http_address;       /* "127.0.0.1:64014"; NULL: none */
-    uint64_t retain_preblocks;      /* newest pre-blocks kept; 0: all */
-    uint64_t retain_bytes;          /* bound on the batch log's bytes; 0: none */
+    struct mesh_options mesh;  /* listen addresses and peers; the node fills the rest */
+    const char *http_address;  /* "127.0.0.1:64014"; NULL: none */
+    uint64_t retain_preblocks; /* newest pre-blocks kept; 0: all */
+    uint64_t retain_bytes;     /* bound on the batch log's bytes; 0: none */
 };
 
 struct node;
 
 /* Opens everything and recovers from the store. On failure nothing is left open and `ret_error`
- * (NODE_ERROR_BYTES) holds one line. ERR_CONFIG and the store's refusals are the operator's to mend. */
+ * (NODE_ERROR_BYTES) holds one line. ERR_CONFIG and the store's refusals are the operator's to
+ * mend. */
 enum status node_open(struct node **ret_node, char *ret_error, const struct node_options *options);
 
 /* Runs until SIGTERM or SIGINT (OK), or until the node had to stop itself (ERR_IO, ERR_CONFLICT,

@@ -1,14 +1,15 @@
 #include "common/log.h"
-#include "consensus/node/node_internal.h"
 #include "consensus/core/records.h"
 #include "consensus/core/wire.h"
+#include "consensus/node/node_internal.h"
 
 static void perform_send(struct node *node, const struct core_action *action)
 {
     struct buffer *frame = buffer_frame(action->message);
     if (action->kind == CORE_ACTION_SEND)
         (void)mesh_send(node->mesh, action->peer, MESH_CONTROL, frame);
-    else mesh_broadcast(node->mesh, MESH_CONTROL, frame);
+    else
+        mesh_broadcast(node->mesh, MESH_CONTROL, frame);
     buffer_unref(frame);
 }
 
@@ -48,25 +49,46 @@ void node_perform(struct node *node, const struct core_action *action)
     switch (action->kind) {
     case CORE_ACTION_PERSIST:
     case CORE_ACTION_ERASE:
-    case CORE_ACTION_ERASE_BELOW: CHECK(false); /* node_feed puts these into the batch */
+    case CORE_ACTION_ERASE_BELOW:
+        CHECK(false); /* node_feed puts these into the batch */
     case CORE_ACTION_SEND:
-    case CORE_ACTION_BROADCAST: perform_send(node, action); break;
+    case CORE_ACTION_BROADCAST:
+        perform_send(node, action);
+        break;
     case CORE_ACTION_SERVE_CERTIFICATES:
     case CORE_ACTION_SERVE_RANGE:
-    case CORE_ACTION_SERVE_HEADER: serve_begin(node->serve, action); break;
-    case CORE_ACTION_LOOK_UP_BATCH: worker_look_up(node->worker, &action->digest); break;
+    case CORE_ACTION_SERVE_HEADER:
+        serve_begin(node->serve, action);
+        break;
+    case CORE_ACTION_LOOK_UP_BATCH:
+        worker_look_up(node->worker, &action->digest);
+        break;
     case CORE_ACTION_FETCH_BATCH:
         worker_fetch(node->worker, action->peer, &action->digest, action->worker);
         break;
-    case CORE_ACTION_ACKNOWLEDGE_BATCH: perform_acknowledge(node, action); break;
-    case CORE_ACTION_BATCH_CERTIFIED: worker_certified(node->worker, &action->digest); break;
-    case CORE_ACTION_BATCH_DROPPED: worker_dropped(node->worker, &action->digest); break;
-    case CORE_ACTION_DELIVER: perform_deliver(node, action); break;
-    case CORE_ACTION_CERTIFY: exports_certified(node->exports, action->index); break;
-    case CORE_ACTION_READY: perform_ready(node); break;
+    case CORE_ACTION_ACKNOWLEDGE_BATCH:
+        perform_acknowledge(node, action);
+        break;
+    case CORE_ACTION_BATCH_CERTIFIED:
+        worker_certified(node->worker, &action->digest);
+        break;
+    case CORE_ACTION_BATCH_DROPPED:
+        worker_dropped(node->worker, &action->digest);
+        break;
+    case CORE_ACTION_DELIVER:
+        perform_deliver(node, action);
+        break;
+    case CORE_ACTION_CERTIFY:
+        exports_certified(node->exports, action->index);
+        break;
+    case CORE_ACTION_READY:
+        perform_ready(node);
+        break;
     case CORE_ACTION_CUT_PEER:
         mesh_cut(node->mesh, action->peer, MESH_CONTROL, "bad signature on its own link");
         break;
-    case CORE_ACTION_ALARM: node_stop(node, ERR_CONFLICT, action->reason); break;
+    case CORE_ACTION_ALARM:
+        node_stop(node, ERR_CONFLICT, action->reason);
+        break;
     }
 }

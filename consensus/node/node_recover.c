@@ -4,8 +4,9 @@
 #include "common/log.h"
 #include "consensus/node/node_internal.h"
 
-/* Own batches of the log's end that are looked at after a start: more than can be unnamed or unordered
- * (64 MiB unnamed of at least one transaction each, sealed no faster than one per millisecond). */
+/* Own batches of the log's end that are looked at after a start: more than can be unnamed or
+ * unordered (64 MiB unnamed of at least one transaction each, sealed no faster than one per
+ * millisecond). */
 #define OWN_BATCHES_MAX 65536u
 
 static enum status recover_table(struct node *node, enum core_table table, uint64_t *records)
@@ -19,7 +20,8 @@ static enum status recover_table(struct node *node, enum core_table table, uint6
     enum status end;
 
     if (first_len == SIZE_MAX) return OK;
-    cursor = store_cursor_open(storage_store(node->storage), table, (struct bytes){first, first_len});
+    cursor =
+        store_cursor_open(storage_store(node->storage), table, (struct bytes){first, first_len});
     while (status == OK && store_cursor_next(cursor, &key, &value)) {
         status = core_recover(node->core, table, key, value);
         (*records)++;

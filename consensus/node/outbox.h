@@ -1,14 +1,15 @@
 /* Actions that wait for the disk.
  *
- * The core's actions come in the order in which they must happen: what follows a PERSIST may leave the
- * machine only when that record is durable. The loop thread never waits for the disk, so it builds one
- * store batch per loop turn, hands it to the storage thread with a token, and keeps everything that came
- * after in here, in order, until the token comes back.
+ * The core's actions come in the order in which they must happen: what follows a PERSIST may leave
+ * the machine only when that record is durable. The loop thread never waits for the disk, so it
+ * builds one store batch per loop turn, hands it to the storage thread with a token, and keeps
+ * everything that came after in here, in order, until the token comes back.
  *
- *     PERSIST a | SEND 1 | PERSIST b | SEND 2         one turn: token 7 = {a, b}; 1 and 2 are held for 7
+ *     PERSIST a | SEND 1 | PERSIST b | SEND 2         one turn: token 7 = {a, b}; 1 and 2 are held
+ * for 7
  *
- * Holding 1 for b too costs nothing: both are in one synced write. Actions that came while nothing is on
- * its way to the disk are not held at all. The outbox owns copies of what it holds. */
+ * Holding 1 for b too costs nothing: both are in one synced write. Actions that came while nothing
+ * is on its way to the disk are not held at all. The outbox owns copies of what it holds. */
 #ifndef CONSENSUS_NODE_OUTBOX_H
 #define CONSENSUS_NODE_OUTBOX_H
 
@@ -39,8 +40,8 @@ void outbox_hold(struct outbox *outbox, const struct core_action *action, uint64
 size_t outbox_count(const struct outbox *outbox);
 bool outbox_is_full(const struct outbox *outbox);
 
-/* The oldest item, when its token is at most `durable`; else NULL. It is the caller's to perform and
- * then to give to outbox_free. */
+/* The oldest item, when its token is at most `durable`; else NULL. It is the caller's to perform
+ * and then to give to outbox_free. */
 struct outbox_item *outbox_take(struct outbox *outbox, uint64_t durable);
 void outbox_free(struct outbox_item *item);
 

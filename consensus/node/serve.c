@@ -81,14 +81,23 @@ void serve_begin(struct serve *serve, const struct core_action *action)
 
     if (serve->reading[action->peer] >= SERVE_MAX) return;
     switch ((int)action->kind) {
-    case CORE_ACTION_SERVE_CERTIFICATES: request = request_certificates(action); break;
-    case CORE_ACTION_SERVE_RANGE: request = request_range(action); break;
-    case CORE_ACTION_SERVE_HEADER: request = request_header(serve, action); break;
-    default: CHECK(false);
+    case CORE_ACTION_SERVE_CERTIFICATES:
+        request = request_certificates(action);
+        break;
+    case CORE_ACTION_SERVE_RANGE:
+        request = request_range(action);
+        break;
+    case CORE_ACTION_SERVE_HEADER:
+        request = request_header(serve, action);
+        break;
+    default:
+        CHECK(false);
     }
     request->token = action->peer;
-    if (storage_submit(serve->storage, request)) serve->reading[action->peer]++;
-    else storage_request_free(request);
+    if (storage_submit(serve->storage, request))
+        serve->reading[action->peer]++;
+    else
+        storage_request_free(request);
 }
 
 static void send_body(struct serve *serve, authority_t peer, struct bytes body)
@@ -98,8 +107,8 @@ static void send_body(struct serve *serve, authority_t peer, struct bytes body)
     buffer_unref(frame);
 }
 
-/* Sends the rows as one CERTIFICATES answer. What does not fit is asked for again by the peer, which
- * learns from `last` = 0 that there is more. */
+/* Sends the rows as one CERTIFICATES answer. What does not fit is asked for again by the peer,
+ * which learns from `last` = 0 that there is more. */
 static void send_certificates(struct serve *serve,
                               authority_t peer,
                               const struct storage_request *request)

@@ -1,7 +1,7 @@
-/* Answers that peers want from the metadata store: certificates by name, certificates by range, headers.
- * The core decides who is answered what (CORE_ACTION_SERVE_*); here the rows are read by the storage
- * thread and sent. At most SERVE_MAX reads for one peer at a time: a peer that asks for more is not
- * answered and asks again by its own timers. Loop thread only. */
+/* Answers that peers want from the metadata store: certificates by name, certificates by range,
+ * headers. The core decides who is answered what (CORE_ACTION_SERVE_*); here the rows are read by
+ * the storage thread and sent. At most SERVE_MAX reads for one peer at a time: a peer that asks for
+ * more is not answered and asks again by its own timers. Loop thread only. */
 #ifndef CONSENSUS_NODE_SERVE_H
 #define CONSENSUS_NODE_SERVE_H
 

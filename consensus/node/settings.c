@@ -15,7 +15,8 @@ static const char *const rule_choices[] = {"bullshark", "shoal", "shoal-fast", N
 static const char *const level_choices[] = {"accepted", "certified", "committed", NULL};
 
 static const struct config_field fields[] = {
-    {"committee", CONFIG_STRING, FIELD(committee), NULL, 0, 0, NULL, "committee.json of the network", 0},
+    {"committee", CONFIG_STRING, FIELD(committee), NULL, 0, 0, NULL,
+     "committee.json of the network", 0},
     {"id", CONFIG_U32, FIELD(id), NULL, 1, AUTHORITIES_MAX, NULL,
      "which member this node is, from 1 in the order of the committee file", 0},
     {"key", CONFIG_STRING, FIELD(key), NULL, 0, 0, NULL, "file with the signing key's seed", 0},
@@ -71,7 +72,8 @@ static const struct config_field fields[] = {
 
 const struct config_program settings_program = {
     .name = "dsn-node",
-    .about = "One member of a DSN committee: builds the certified DAG, commits it, and streams pre-blocks.",
+    .about = "One member of a DSN committee: builds the certified DAG, commits it, and streams "
+             "pre-blocks.",
     .fields = fields,
     .fields_count = sizeof fields / sizeof fields[0],
 };
@@ -90,8 +92,8 @@ static enum status apply_files(struct node_options *options,
     if (status != OK) return status;
     if (committee_file_warning(&warning, committee)) log_warn("%s", warning.text);
     if (settings->id > committee->committee.count)
-        return error_line_set(error, ERR_CONFIG, "--id: %u, but %s has %u authorities", settings->id,
-                              settings->committee, committee->committee.count);
+        return error_line_set(error, ERR_CONFIG, "--id: %u, but %s has %u authorities",
+                              settings->id, settings->committee, committee->committee.count);
     options->self = (authority_t)(settings->id - 1);
     member = &committee->committee.members[options->self];
     status = key_file_read(seed, settings->key, error);
@@ -104,7 +106,8 @@ static enum status apply_files(struct node_options *options,
     if (status != OK) return status;
     crypto_key_pair(&key, &(struct secret_key){{0}}, options->network_seed);
     if (memcmp(&key, &member->network_key, sizeof key) != 0)
-        return error_line_set(error, ERR_CONFIG, "%s: is not the network_key of authorities[%u] in %s",
+        return error_line_set(error, ERR_CONFIG,
+                              "%s: is not the network_key of authorities[%u] in %s",
                               settings->network_key, options->self, settings->committee);
     return OK;
 }
@@ -224,8 +227,8 @@ enum status settings_apply(struct node_options *ret_options,
     if (status == OK) status = apply_files(ret_options, ret_committee, &error, settings);
     if (status == OK) status = apply_mesh(ret_options, peers, &error, ret_committee, settings);
     if (status == OK)
-        status = apply_link_delays(peers, &error, ret_committee->committee.count,
-                                   &settings->link_delay);
+        status =
+            apply_link_delays(peers, &error, ret_committee->committee.count, &settings->link_delay);
     if (status != OK) {
         snprintf(ret_error, NODE_ERROR_BYTES, "%.500s", error.text);
         return status == ERR_IO ? ERR_CONFIG : status;

@@ -38,9 +38,9 @@ struct settings {
 
 extern const struct config_program settings_program;
 
-/* Reads the files that the settings name and fills the options; `peers` takes AUTHORITIES_MAX entries. All
- * of the arguments must outlive the node. ERR_CONFIG, ERR_MALFORMED or ERR_IO with one line in `ret_error`
- * (NODE_ERROR_BYTES) that names file and field. */
+/* Reads the files that the settings name and fills the options; `peers` takes AUTHORITIES_MAX
+ * entries. All of the arguments must outlive the node. ERR_CONFIG, ERR_MALFORMED or ERR_IO with one
+ * line in `ret_error` (NODE_ERROR_BYTES) that names file and field. */
 enum status settings_apply(struct node_options *ret_options,
                            struct mesh_peer_options *peers,
                            struct committee_file *ret_committee,

@@ -55,9 +55,14 @@ static void tell(struct tickets *tickets, const struct entry *entry, uint64_t ti
 {
     if (tickets->api == NULL) return;
     switch (entry->stage) {
-    case STAGE_SEALED: break;
-    case STAGE_ACCEPTED: api_post_accepted(tickets->api, ticket, &entry->digest); break;
-    case STAGE_CERTIFIED: api_post_certified(tickets->api, ticket, &entry->digest); break;
+    case STAGE_SEALED:
+        break;
+    case STAGE_ACCEPTED:
+        api_post_accepted(tickets->api, ticket, &entry->digest);
+        break;
+    case STAGE_CERTIFIED:
+        api_post_certified(tickets->api, ticket, &entry->digest);
+        break;
     case STAGE_COMMITTED:
         api_post_committed(tickets->api, ticket, &entry->digest, entry->index, entry->position);
         break;

@@ -2,15 +2,17 @@
  *
  *   sealed -> ACCEPTED (durable) -> CERTIFIED -> COMMITTED at (index, position), or FAILED
  *
- * Batches of equal bytes have one digest and are executed once; all their tickets share the fate of that
- * one. A batch sealed again within the next TICKETS_DONE_MAX executed ones is answered from memory: the
- * core would not name it again while its digest is in the dedup window (CONSENSUS 10). */
+ * Batches of equal bytes have one digest and are executed once; all their tickets share the fate of
+ * that one. A batch sealed again within the next TICKETS_DONE_MAX executed ones is answered from
+ * memory: the core would not name it again while its digest is in the dedup window (CONSENSUS 10).
+ */
 #ifndef CONSENSUS_NODE_TICKETS_H
 #define CONSENSUS_NODE_TICKETS_H
 
 #include "consensus/node/api.h"
 
-/* Executed batches remembered. More than one dedup window (2 gc_depth rounds of 64 batches each). */
+/* Executed batches remembered. More than one dedup window (2 gc_depth rounds of 64 batches each).
+ */
 #define TICKETS_DONE_MAX 8192u
 
 struct tickets;
@@ -19,8 +21,8 @@ struct tickets;
 struct tickets *tickets_open(struct api *api);
 void tickets_close(struct tickets *tickets); /* NULL is fine */
 
-/* A ticket for a batch. True: this is the first of its digest and must be stored and sent; false: its
- * fate is shared or was answered at once. */
+/* A ticket for a batch. True: this is the first of its digest and must be stored and sent; false:
+ * its fate is shared or was answered at once. */
 bool tickets_add(struct tickets *tickets, uint64_t ticket, const struct digest *digest);
 
 /* Steps of a batch's life; digests without a ticket are ignored. */

@@ -9,7 +9,7 @@
 #include "consensus/core/wire.h"
 #include "consensus/node/tickets.h"
 
-#define BATCH_FIELDS_BYTES 14u
+#define BATCH_FIELDS_BYTES   14u
 #define WORKER_APPENDING_MAX 2048u
 
 enum request_context { CONTEXT_OWN = 1, CONTEXT_STREAMED, CONTEXT_FETCHED, CONTEXT_LOOK_UP };
@@ -17,8 +17,8 @@ enum request_context { CONTEXT_OWN = 1, CONTEXT_STREAMED, CONTEXT_FETCHED, CONTE
 struct worker {
     struct worker_options options;
     struct tickets *tickets;
-    struct digest_index *wanted;                /* fetches in flight: digest -> &marker */
-    uint32_t serving[AUTHORITIES_MAX];        /* WANT_BATCH reads in flight, per peer */
+    struct digest_index *wanted;       /* fetches in flight: digest -> &marker */
+    uint32_t serving[AUTHORITIES_MAX]; /* WANT_BATCH reads in flight, per peer */
     size_t appending_count;
     struct worker_counters counters;
 };
@@ -59,7 +59,8 @@ static authority_t context_peer(const struct storage_request *request)
     return (authority_t)((uintptr_t)request->context >> 8);
 }
 
-/* ---- back-pressure ------------------------------------------------------------------------------- */
+/* ---- back-pressure
+ * ------------------------------------------------------------------------------- */
 
 static void worker_pause(struct worker *worker, bool pause)
 {
@@ -94,7 +95,8 @@ static bool worker_append(struct worker *worker,
     return true;
 }
 
-/* ---- own batches --------------------------------------------------------------------------------- */
+/* ---- own batches
+ * --------------------------------------------------------------------------------- */
 
 /* Writes length prefix and fields in front of the batch, which is at BUFFER_BATCH. */
 static void frame_batch(struct buffer *buffer, const struct batch_record *record, bool fetched)
@@ -142,7 +144,8 @@ void worker_restore(struct worker *worker, const struct batch_record *record)
     worker->options.on_stored(worker->options.context, record, false);
 }
 
-/* ---- peers' batches ------------------------------------------------------------------------------ */
+/* ---- peers' batches
+ * ------------------------------------------------------------------------------ */
 
 static void worker_refuse(struct worker *worker, authority_t peer, const char *why)
 {
@@ -180,7 +183,8 @@ static void worker_receive(struct worker *worker,
         worker_refuse(worker, peer, "not asked for");
         return;
     }
-    if (!worker_append(worker, frame, &record, fetched ? CONTEXT_FETCHED : CONTEXT_STREAMED, peer)) {
+    if (!worker_append(worker, frame, &record, fetched ? CONTEXT_FETCHED : CONTEXT_STREAMED,
+                       peer)) {
         worker_refuse(worker, peer, "the disk is behind");
         return;
     }
@@ -220,11 +224,14 @@ void worker_frame(struct worker *worker,
         break;
     case WIRE_NO_BATCH: /* the core asks the next peer by its own timer */
         break;
-    default: worker_refuse(worker, peer, "unknown kind"); break;
+    default:
+        worker_refuse(worker, peer, "unknown kind");
+        break;
     }
 }
 
-/* ---- core actions -------------------------------------------------------------------------------- */
+/* ---- core actions
+ * -------------------------------------------------------------------------------- */
 
 static void send_digest(struct worker *worker,
                         authority_t peer,
@@ -281,7 +288,8 @@ void worker_delivered(struct worker *worker, const struct preblock_record *recor
     }
 }
 
-/* ---- answers of the storage thread --------------------------------------------------------------- */
+/* ---- answers of the storage thread
+ * --------------------------------------------------------------- */
 
 static enum status completed_append(struct worker *worker, struct storage_request *request)
 {
@@ -291,8 +299,10 @@ static enum status completed_append(struct worker *worker, struct storage_reques
     worker->appending_count--;
     worker_measure(worker);
     if (request->status == ERR_FULL) {
-        if (record->own) tickets_failed(worker->tickets, &record->digest, "the batch log is full");
-        else worker_refuse(worker, context_peer(request), "the batch log is full");
+        if (record->own)
+            tickets_failed(worker->tickets, &record->digest, "the batch log is full");
+        else
+            worker_refuse(worker, context_peer(request), "the batch log is full");
         return OK;
     }
     if (request->status != OK) return request->status;
@@ -330,13 +340,18 @@ enum status worker_completed(struct worker *worker, struct storage_request *requ
     enum status status = OK;
 
     switch ((int)request->kind) {
-    case STORAGE_APPEND: status = completed_append(worker, request); break;
+    case STORAGE_APPEND:
+        status = completed_append(worker, request);
+        break;
     case STORAGE_FIND_BATCH:
         if (request->status == OK)
             worker->options.on_stored(worker->options.context, &request->record, false);
         break;
-    case STORAGE_READ_BATCH: completed_read(worker, request); break;
-    default: CHECK(false);
+    case STORAGE_READ_BATCH:
+        completed_read(worker, request);
+        break;
+    default:
+        CHECK(false);
     }
     storage_request_free(request);
     return status;

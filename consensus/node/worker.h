@@ -1,16 +1,17 @@
 /* The worker half of a node: batches, between clients, disk, peers and the core.
  *
- *   own        API seals -> hash -> bulk broadcast and append -> durable: ACCEPTED, core BATCH_STORED
- *   peer's     bulk BATCH -> check and hash -> append -> durable: core BATCH_STORED
+ *   own        API seals -> hash -> bulk broadcast and append -> durable: ACCEPTED, core
+ * BATCH_STORED peer's     bulk BATCH -> check and hash -> append -> durable: core BATCH_STORED
  *   wanted     core FETCH_BATCH -> WANT_BATCH to a peer -> BATCH (fetched) -> as a peer's
  *   asked for  bulk WANT_BATCH -> read from the log -> BATCH (fetched), or NO_BATCH
  *
- * The core knows digests only; the bytes stay in their buffer from the socket to the disk and to the
- * peers. An own batch may leave before it is durable here: only naming it in a header, which the core
- * does after BATCH_STORED, promises anything (CONSENSUS 2).
+ * The core knows digests only; the bytes stay in their buffer from the socket to the disk and to
+ * the peers. An own batch may leave before it is durable here: only naming it in a header, which
+ * the core does after BATCH_STORED, promises anything (CONSENSUS 2).
  *
- * Tickets: the API waits for the fate of each batch it sealed. Batches of equal bytes have one digest and
- * share one entry; one that is sealed again shortly after it was executed is answered from memory.
+ * Tickets: the API waits for the fate of each batch it sealed. Batches of equal bytes have one
+ * digest and share one entry; one that is sealed again shortly after it was executed is answered
+ * from memory.
  *
  * Everything runs on the loop thread. */
 #ifndef CONSENSUS_NODE_WORKER_H
@@ -24,7 +25,8 @@
 /* Own batches remembered: in flight, and executed ones for answering duplicates. */
 #define WORKER_ENTRIES_MAX (API_TICKETS_MAX + 4096u)
 
-/* Peers' batches handed to the storage thread and not yet durable, bytes. Beyond it bulk links pause. */
+/* Peers' batches handed to the storage thread and not yet durable, bytes. Beyond it bulk links
+ * pause. */
 #define WORKER_APPENDING_BYTES_MAX (24u * 1024u * 1024u)
 
 /* Fetches in flight, and answers to WANT_BATCH being read for one peer. */
@@ -39,8 +41,8 @@ struct worker_options {
     struct mesh *mesh;
     struct api *api; /* may be NULL in tests */
     struct storage_client *storage;
-    /* A batch is durable: feed the core. `author` is the peer that sent it; `streamed` says that it came
-     * on its author's own stream. */
+    /* A batch is durable: feed the core. `author` is the peer that sent it; `streamed` says that it
+     * came on its author's own stream. */
     void (*on_stored)(void *context, const struct batch_record *record, bool streamed);
     void *context;
 };
@@ -63,14 +65,17 @@ void worker_frame(struct worker *worker,
                   size_t len);
 
 /* Core actions. */
-void worker_fetch(struct worker *worker, authority_t peer, const struct digest *digest, uint32_t id);
+void worker_fetch(struct worker *worker,
+                  authority_t peer,
+                  const struct digest *digest,
+                  uint32_t id);
 void worker_look_up(struct worker *worker, const struct digest *digest);
 void worker_certified(struct worker *worker, const struct digest *digest);
 void worker_dropped(struct worker *worker, const struct digest *digest);
 void worker_delivered(struct worker *worker, const struct preblock_record *record);
 
-/* An answer from the storage thread to one of the worker's requests (APPEND, FIND_BATCH, READ_BATCH).
- * Takes the request over. ERR_IO: the storage failed, stop the process. */
+/* An answer from the storage thread to one of the worker's requests (APPEND, FIND_BATCH,
+ * READ_BATCH). Takes the request over. ERR_IO: the storage failed, stop the process. */
 enum status worker_completed(struct worker *worker, struct storage_request *request);
 
 /* Gives up every ticket, at the end. */
@@ -81,12 +86,12 @@ struct worker_counters {
     uint64_t own_bytes;
     uint64_t peer_batches;
     uint64_t peer_bytes;
-    uint64_t fetched;      /* batches that came because we asked */
-    uint64_t served;       /* batches sent because a peer asked */
-    uint64_t refused;      /* malformed, unsolicited or over a limit */
-    uint64_t rotten;       /* own copies that failed their digest */
-    uint64_t appending;    /* bytes on their way to the disk, now */
-    uint64_t paused;       /* 1 while bulk links are paused */
+    uint64_t fetched;   /* batches that came because we asked */
+    uint64_t served;    /* batches sent because a peer asked */
+    uint64_t refused;   /* malformed, unsolicited or over a limit */
+    uint64_t rotten;    /* own copies that failed their digest */
+    uint64_t appending; /* bytes on their way to the disk, now */
+    uint64_t paused;    /* 1 while bulk links are paused */
 };
 void worker_get_counters(const struct worker *worker, struct worker_counters *ret_counters);
 

@@ -18,7 +18,9 @@ static const struct command commands[] = {
     {{"status", NULL}, dsn_status, "show every node of a committee"},
     {{"verify", NULL}, dsn_verify, "check an exported stream from the committee file alone"},
     {{"pack-kernel", NULL}, dsn_pack_kernel, "append committee and mode to kernel.wasm"},
-    {{"kernel-compile", NULL}, dsn_kernel_compile, "compile a kernel.wasm for dsn-rollup and dsn-sequencer"},
+    {{"kernel-compile", NULL},
+     dsn_kernel_compile,
+     "compile a kernel.wasm for dsn-rollup and dsn-sequencer"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -60,8 +62,10 @@ int main(int argc, char **argv)
     }
     command = find_command(argc, argv, &words);
     if (command == NULL) {
-        if (argc >= 2) fprintf(stderr, "dsn: %s: no such command; see dsn --help\n", argv[1]);
-        else print_usage(stderr);
+        if (argc >= 2)
+            fprintf(stderr, "dsn: %s: no such command; see dsn --help\n", argv[1]);
+        else
+            print_usage(stderr);
         return EXIT_USAGE;
     }
     return command->run(argc - words, argv + words);

@@ -1,5 +1,5 @@
-/* The subcommands of `dsn`. Each gets its own arguments, argv[0] being the subcommand's full name, and
- * returns the exit code: 0 done, 1 failed, 2 wrong flags or files. */
+/* The subcommands of `dsn`. Each gets its own arguments, argv[0] being the subcommand's full name,
+ * and returns the exit code: 0 done, 1 failed, 2 wrong flags or files. */
 #ifndef CONSENSUS_TOOLS_DSN_H
 #define CONSENSUS_TOOLS_DSN_H
 

@@ -12,7 +12,10 @@
 /* Kernels are at most 32 KB when originated directly; others may be larger. */
 #define KERNEL_BYTES_MAX (16u * 1024u * 1024u)
 
-static enum status read_file(uint8_t **ret_data, size_t *ret_len, const char *path, struct error_line *error)
+static enum status read_file(uint8_t **ret_data,
+                             size_t *ret_len,
+                             const char *path,
+                             struct error_line *error)
 {
     FILE *file = fopen(path, "rb");
     uint8_t *data;
@@ -33,7 +36,10 @@ static enum status read_file(uint8_t **ret_data, size_t *ret_len, const char *pa
     return OK;
 }
 
-static enum status write_file(const char *path, const uint8_t *data, size_t len, struct error_line *error)
+static enum status write_file(const char *path,
+                              const uint8_t *data,
+                              size_t len,
+                              struct error_line *error)
 {
     FILE *file = fopen(path, "wb");
     bool ok;
@@ -44,7 +50,8 @@ static enum status write_file(const char *path, const uint8_t *data, size_t len,
     return ok ? OK : error_line_set(error, ERR_IO, "%s: cannot be written", path);
 }
 
-/* ---- pack-kernel ---------------------------------------------------------------------------------- */
+/* ---- pack-kernel
+ * ---------------------------------------------------------------------------------- */
 
 struct pack_settings {
     char *kernel;
@@ -75,7 +82,8 @@ static const struct config_field pack_fields[] = {
 
 static const struct config_program pack_program = {
     .name = "dsn pack-kernel",
-    .about = "Appends committee, mode and application to kernel.wasm, so that the origination commits to them.",
+    .about = "Appends committee, mode and application to kernel.wasm, so that the origination "
+             "commits to them.",
     .fields = pack_fields,
     .fields_count = sizeof pack_fields / sizeof pack_fields[0],
 };
@@ -84,13 +92,15 @@ static void set_application(struct config *config, const struct pack_settings *s
 {
     struct writer writer = writer_make(config->application, sizeof config->application);
 
-    writer_u8(&writer, settings->application == 0 ? CONFIG_APPLICATION_LOG
-                                                  : CONFIG_APPLICATION_COUNTER);
+    writer_u8(&writer,
+              settings->application == 0 ? CONFIG_APPLICATION_LOG : CONFIG_APPLICATION_COUNTER);
     if (settings->application == 0) writer_u32(&writer, settings->keep);
     config->application_len = (uint32_t)writer.len;
 }
 
-static enum status pack(const struct pack_settings *settings, size_t *ret_len, struct error_line *error)
+static enum status pack(const struct pack_settings *settings,
+                        size_t *ret_len,
+                        struct error_line *error)
 {
     static struct committee_file file; /* large */
     static struct config config;
@@ -108,7 +118,8 @@ static enum status pack(const struct pack_settings *settings, size_t *ret_len, s
     if (status != OK)
         (void)error_line_set(error, ERR_CONFIG, "%s: cannot be packed: %s", settings->kernel,
                              status == ERR_CONFLICT ? "it is packed already" : status_text(status));
-    else status = write_file(settings->output, packed, *ret_len, error);
+    else
+        status = write_file(settings->output, packed, *ret_len, error);
     free(wasm);
     free(packed);
     return status;
@@ -136,7 +147,8 @@ int dsn_pack_kernel(int argc, char **argv)
     return status == OK ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
-/* ---- kernel-compile ------------------------------------------------------------------------------- */
+/* ---- kernel-compile
+ * ------------------------------------------------------------------------------- */
 
 struct compile_settings {
     char *output;
@@ -151,7 +163,8 @@ static const struct config_program compile_program = {
     .name = "dsn kernel-compile",
     .arguments = "KERNEL.wasm",
     .arguments_max = 1,
-    .about = "Compiles a kernel for dsn-rollup and dsn-sequencer; refuses what a rollup would refuse.",
+    .about =
+        "Compiles a kernel for dsn-rollup and dsn-sequencer; refuses what a rollup would refuse.",
     .fields = compile_fields,
     .fields_count = 1,
 };
@@ -171,7 +184,8 @@ int dsn_kernel_compile(int argc, char **argv)
         status = error_line_set(&error, ERR_CONFIG, "expected one KERNEL.wasm; see --help");
     if (status == OK) status = read_file(&wasm, &len, arguments.items[0], &error);
     if (status == OK)
-        status = kernel_compile(settings.output, (struct bytes){wasm, len}, error.text, sizeof error.text);
+        status = kernel_compile(settings.output, (struct bytes){wasm, len}, error.text,
+                                sizeof error.text);
     if (status != OK) fprintf(stderr, "dsn kernel-compile: %s\n", error.text);
     free(wasm);
     config_free(&settings, &compile_program);

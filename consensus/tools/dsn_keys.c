@@ -17,7 +17,8 @@ static int fail(const char *command, const struct error_line *error, enum status
     return status == ERR_IO ? EXIT_FAILURE : EXIT_USAGE;
 }
 
-/* ---- keygen --------------------------------------------------------------------------------------- */
+/* ---- keygen
+ * --------------------------------------------------------------------------------------- */
 
 struct keygen {
     char *output;
@@ -68,7 +69,8 @@ int dsn_keygen(int argc, char **argv)
     return EXIT_SUCCESS;
 }
 
-/* ---- committee new -------------------------------------------------------------------------------- */
+/* ---- committee new
+ * -------------------------------------------------------------------------------- */
 
 struct committee_new {
     uint32_t nodes;
@@ -114,13 +116,15 @@ static enum status set_address(struct address *ret,
     const char *hole = strstr(host, "{n}");
     uint32_t port = settings->port_base + 10 * node + service;
     int before = hole != NULL ? (int)(hole - host) : (int)strlen(host);
-    int len = hole != NULL ? snprintf(ret->host, sizeof ret->host, "%.*s%u%s", before, host, node, hole + 3)
-                           : snprintf(ret->host, sizeof ret->host, "%s", host);
+    int len = hole != NULL
+                  ? snprintf(ret->host, sizeof ret->host, "%.*s%u%s", before, host, node, hole + 3)
+                  : snprintf(ret->host, sizeof ret->host, "%s", host);
 
     if (len < 0 || (size_t)len >= sizeof ret->host)
         return error_line_set(error, ERR_CONFIG, "--host: too long");
     if (port > UINT16_MAX)
-        return error_line_set(error, ERR_CONFIG, "--port-base: node %u would need port %u", node, port);
+        return error_line_set(error, ERR_CONFIG, "--port-base: node %u would need port %u", node,
+                              port);
     ret->port = (uint16_t)port;
     return OK;
 }
@@ -176,9 +180,10 @@ static enum status make_committee(struct committee_file *file,
     for (uint32_t node = 1; status == OK && node <= settings->nodes; node++)
         status = make_member(file, error, settings, node);
     if (status == OK && committee_finish(&file->committee) != OK)
-        return error_line_set(error, ERR_CONFIG,
-                              "--nodes, --stakes: the smallest quorum would have more than %u signers",
-                              QUORUM_SIGNERS_MAX);
+        return error_line_set(
+            error, ERR_CONFIG,
+            "--nodes, --stakes: the smallest quorum would have more than %u signers",
+            QUORUM_SIGNERS_MAX);
     if (status == OK) status = committee_file_save(file, path, error);
     return status;
 }

@@ -15,15 +15,16 @@ struct verify_settings {
 static const struct config_field fields[] = {
     {"committee", CONFIG_STRING, offsetof(struct verify_settings, committee), NULL, 0, 0, NULL,
      "committee.json of the network", 0},
-    {"require_certificate", CONFIG_BOOL, offsetof(struct verify_settings, require_certificate), "false",
-     0, 0, NULL, "a pre-block without its certificate is wrong", 0},
+    {"require_certificate", CONFIG_BOOL, offsetof(struct verify_settings, require_certificate),
+     "false", 0, 0, NULL, "a pre-block without its certificate is wrong", 0},
 };
 
 static const struct config_program program = {
     .name = "dsn verify",
     .arguments = "FILE",
     .arguments_max = 1,
-    .about = "Checks a stream saved by dsn-listener --save: every certificate, parent link, leader, page and "
+    .about = "Checks a stream saved by dsn-listener --save: every certificate, parent link, "
+             "leader, page and "
              "pre-block certificate, from the committee file alone.",
     .fields = fields,
     .fields_count = sizeof fields / sizeof fields[0],
@@ -50,7 +51,8 @@ static int check_stream(struct saved *saved, const struct committee *committee, 
         printf("%llu pre-blocks verified\n", (unsigned long long)count);
         status = OK;
     } else if (status == ERR_CORRUPT) {
-        printf("item %llu: wrong: the file ends in the middle of it\n", (unsigned long long)count + 1);
+        printf("item %llu: wrong: the file ends in the middle of it\n",
+               (unsigned long long)count + 1);
     }
     verify_close(verify);
     return status == OK ? EXIT_SUCCESS : EXIT_FAILURE;

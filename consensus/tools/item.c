@@ -12,7 +12,8 @@ struct counting {
     void *context;
 };
 
-/* The batches of other servers may have any encoding that protobuf allows, so they are read as such. */
+/* The batches of other servers may have any encoding that protobuf allows, so they are read as
+ * such. */
 static void count_batch(struct counting *counting, struct bytes batch)
 {
     struct reader reader = reader_make(batch.data, batch.len);
@@ -25,7 +26,8 @@ static void count_batch(struct counting *counting, struct bytes batch)
         counting->item->bytes += field.bytes.len;
         if (stamp_read(&stamp_ms, field.bytes, counting->now_ms))
             counting->item->latency_ms += u64_minus(counting->now_ms, stamp_ms);
-        else counting->item->foreign++;
+        else
+            counting->item->foreign++;
         if (counting->visit != NULL) counting->visit(counting->context, field.bytes, stamp_ms);
     }
 }

@@ -1,4 +1,5 @@
-/* What a listener says about one exported sub-DAG: counted in place, without copying a transaction. */
+/* What a listener says about one exported sub-DAG: counted in place, without copying a transaction.
+ */
 #ifndef CONSENSUS_TOOLS_ITEM_H
 #define CONSENSUS_TOOLS_ITEM_H
 
@@ -13,7 +14,7 @@ struct item {
     uint64_t created_ms; /* between the oldest and the newest certificate */
     uint64_t rounds;     /* spanned by the certificates */
     uint64_t certificates;
-    uint64_t timestamp;  /* ms, of the pre-block; 0 when the server has none */
+    uint64_t timestamp; /* ms, of the pre-block; 0 when the server has none */
     bool has_digest;
     struct digest digest; /* of the pre-block */
 };
@@ -21,7 +22,8 @@ struct item {
 /* Sees each transaction; `stamp_ms` is 0 for a foreign one. */
 typedef void item_visit(void *context, struct bytes transaction, uint64_t stamp_ms);
 
-/* Counts an encoded exporter.SubDag that arrived at `now_ms`. `visit` may be NULL. ERR_MALFORMED. */
+/* Counts an encoded exporter.SubDag that arrived at `now_ms`. `visit` may be NULL. ERR_MALFORMED.
+ */
 enum status item_read(struct item *ret_item,
                       struct bytes subdag,
                       uint64_t now_ms,

@@ -114,7 +114,8 @@ void load_close(struct load *load)
     free(load);
 }
 
-/* ---- streams -------------------------------------------------------------------------------------- */
+/* ---- streams
+ * -------------------------------------------------------------------------------------- */
 
 static void reopen(struct load *load, struct load_stream *stream, uint64_t now)
 {
@@ -160,7 +161,8 @@ static void take_events(struct load *load, int timeout_ms)
     }
 }
 
-/* ---- sending -------------------------------------------------------------------------------------- */
+/* ---- sending
+ * -------------------------------------------------------------------------------------- */
 
 /* Writes one transaction: stamp, a running number that makes it distinct, noise. */
 static uint32_t make_transaction(struct load *load, uint8_t *ret, uint64_t stamp_ms)
@@ -175,7 +177,8 @@ static uint32_t make_transaction(struct load *load, uint8_t *ret, uint64_t stamp
     return size;
 }
 
-/* Builds and sends one message of up to `count` transactions; false when the stream does not take it. */
+/* Builds and sends one message of up to `count` transactions; false when the stream does not take
+ * it. */
 static bool send_message(struct load *load, struct load_stream *stream, uint64_t count)
 {
     static uint8_t transaction[TRANSACTION_BYTES_MAX];

@@ -1,9 +1,9 @@
 /* Load: transactions at a given rate over many streams, for the spammer.
  *
- * Each stream takes messages of `group` transactions (dsn.Transactions/SubmitBatch) or single ones. The
- * rate is held over the whole run by what is due at each tick, not by sleeping between messages, so it
- * does not drift; what a stream does not take (its window is full) is late, not lost, and is counted.
- * Streams that fail are opened again with back-off. */
+ * Each stream takes messages of `group` transactions (dsn.Transactions/SubmitBatch) or single ones.
+ * The rate is held over the whole run by what is due at each tick, not by sleeping between
+ * messages, so it does not drift; what a stream does not take (its window is full) is late, not
+ * lost, and is counted. Streams that fail are opened again with back-off. */
 #ifndef CONSENSUS_TOOLS_LOAD_H
 #define CONSENSUS_TOOLS_LOAD_H
 
@@ -14,9 +14,9 @@
 struct load_options {
     const char *const *endpoints; /* streams go round them */
     uint32_t endpoints_count;
-    uint32_t streams;      /* 1 .. LOAD_STREAMS_MAX */
-    uint64_t rate;         /* transactions per second over all streams; 0: as much as is taken */
-    uint32_t size_min;     /* bytes, at least STAMP_BYTES */
+    uint32_t streams;  /* 1 .. LOAD_STREAMS_MAX */
+    uint64_t rate;     /* transactions per second over all streams; 0: as much as is taken */
+    uint32_t size_min; /* bytes, at least STAMP_BYTES */
     uint32_t size_max;
     uint32_t group;        /* transactions per message; 1: single-transaction streams */
     uint64_t window_bytes; /* in flight per stream */
@@ -24,12 +24,12 @@ struct load_options {
 };
 
 struct load_counters {
-    uint64_t sent;          /* transactions handed to a stream */
+    uint64_t sent; /* transactions handed to a stream */
     uint64_t sent_bytes;
-    uint64_t acknowledged;  /* transactions of streams that ended well */
-    uint64_t failed;        /* transactions of streams that failed */
+    uint64_t acknowledged; /* transactions of streams that ended well */
+    uint64_t failed;       /* transactions of streams that failed */
     uint64_t stream_errors;
-    uint64_t late;          /* ticks at which something due was not taken */
+    uint64_t late; /* ticks at which something due was not taken */
 };
 
 struct load;

@@ -1,5 +1,5 @@
-/* What the tools print while they run and at the end: one refreshing line on a terminal, plain lines in a
- * pipe, JSON when asked. Data goes to stdout. */
+/* What the tools print while they run and at the end: one refreshing line on a terminal, plain
+ * lines in a pipe, JSON when asked. Data goes to stdout. */
 #ifndef CONSENSUS_TOOLS_REPORT_H
 #define CONSENSUS_TOOLS_REPORT_H
 
@@ -11,7 +11,7 @@ enum report_form { REPORT_LINES, REPORT_REFRESH, REPORT_JSON, REPORT_NONE };
 struct report {
     enum report_form form;
     uint64_t started_us;
-    uint64_t last_us;       /* of the last refresh */
+    uint64_t last_us; /* of the last refresh */
     uint64_t last_transactions;
     uint64_t last_bytes;
     uint64_t items;
@@ -20,7 +20,7 @@ struct report {
     uint64_t transactions;
     uint64_t bytes;
     uint64_t foreign;
-    uint64_t gaps;          /* ids that did not follow */
+    uint64_t gaps;           /* ids that did not follow */
     uint64_t created_sum_ms; /* from the sealing of batches to their arrival here, summed ... */
     uint64_t created_count;  /* ... over so many sub-DAGs */
     struct stats_histogram *latency; /* us, end to end */

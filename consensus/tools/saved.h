@@ -1,5 +1,5 @@
-/* A stream kept in a file: for each item its length (u32 LE) and the encoded exporter.SubDag. Written by
- * dsn-listener --save, read by dsn verify and the tests. */
+/* A stream kept in a file: for each item its length (u32 LE) and the encoded exporter.SubDag.
+ * Written by dsn-listener --save, read by dsn verify and the tests. */
 #ifndef CONSENSUS_TOOLS_SAVED_H
 #define CONSENSUS_TOOLS_SAVED_H
 
@@ -18,8 +18,8 @@ enum status saved_create(struct saved **ret_saved, const char *path, struct erro
 
 void saved_close(struct saved *saved); /* NULL is fine */
 
-/* The next item; its view is valid until the next call. ERR_NOT_FOUND at the end, ERR_CORRUPT in the middle
- * of an item. */
+/* The next item; its view is valid until the next call. ERR_NOT_FOUND at the end, ERR_CORRUPT in
+ * the middle of an item. */
 enum status saved_read(struct saved *saved, struct bytes *ret_subdag);
 
 /* ERR_IO when it cannot be written whole. */
