@@ -157,7 +157,9 @@ void debug_number(const char *text, uint64_t number)
     struct path line;
 
     path_set(&line, text);
+    uint32_t at = line.len;
     path_add_number(&line, number);
+    line.text[at] = ' '; /* where a path has its slash */
     path_add(&line, "\n");
     write_debug(line.text, line.len);
 }

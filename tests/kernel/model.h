@@ -1,0 +1,55 @@
+/* What the kernel's durable state must be, predicted without running any of its code.
+ *
+ * The model is told what each message of a level is (a certified segment, a page of the chain, a
+ * certified fork, or nothing the kernel may heed) and follows the rules of ROLLUP 1 and 2 as sets:
+ * which indexes are accepted, which pages of which pre-block are stored, how far is applied. From
+ * that it writes the whole expected tree, which is then compared with the kernel's, path by path
+ * and byte by byte. */
+#ifndef TESTS_KERNEL_MODEL_H
+#define TESTS_KERNEL_MODEL_H
+
+#include "rollup-kernel/host/durable.h"
+#include "tests/kernel/chain.h"
+
+enum model_application { MODEL_LOG = 1, MODEL_COUNTER = 2 };
+
+/* A transaction that begins with this traps in the kernels built for the tests. */
+#define MODEL_TRAP "trap"
+
+struct model {
+    const struct chain *chain;
+    enum model_application application;
+    uint64_t keep; /* of the log */
+    bool reveal;
+    bool traps; /* the kernel is one built for the tests */
+
+    uint64_t accepted;
+    uint64_t applied;
+    uint32_t batch; /* applied of the next pre-block */
+    uint32_t skipped;
+    uint32_t skipped_published; /* as of the last end of a pre-block */
+    uint32_t faulty;
+    const uint8_t *fork;               /* 153 bytes, the first seen */
+    bool *stored[CHAIN_PREBLOCKS_MAX]; /* by page */
+};
+
+/* One message of a level, as far as the rules go. */
+struct model_message {
+    enum { MODEL_NOTHING, MODEL_SEGMENT, MODEL_PAGE, MODEL_FORK } kind;
+    uint64_t first; /* of a segment; index of a page */
+    uint64_t last;  /* of a segment; page number of a page */
+    const uint8_t *fork;
+};
+
+void model_open(struct model *ret_model,
+                const struct chain *chain,
+                enum model_application application);
+void model_close(struct model *model);
+
+/* A whole level: the first run and those that apply. */
+void model_level(struct model *model, const struct model_message *messages, size_t count);
+
+/* Compares the kernel's tree with the prediction; prints every difference. */
+bool model_agrees(const struct model *model, const struct durable *durable);
+
+#endif
