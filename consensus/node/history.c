@@ -10,7 +10,7 @@
 #define STEP_CERTIFICATES 32u
 
 /* Value of a TABLE_CERTIFICATES row: flag u8 | certificate. */
-#define ROW_FLAG_VERIFIED 0u
+#define ROW_FLAG_VERIFIED 1u
 
 enum phase { PHASE_READ, PHASE_CERTIFICATES, PHASE_BATCHES, PHASE_DONE };
 
