@@ -22,9 +22,10 @@
  * happens. Ids that do not follow each other count as a failure of that node. Only OUT_OF_RANGE
  * from all its channels in a row, INVALID_ARGUMENT and UNIMPLEMENTED end it, with EXPORT_DONE.
  *
- * All functions but client_open are for one thread, the program's. Names are resolved by gRPC; a
- * host `localhost` that resolves to ::1 first still connects. Texts in events are the server's:
- * escape them before printing. docs/protocol.md, gRPC API. */
+ * Channels of an export must stay open until its EXPORT_DONE was taken. All functions but
+ * client_open are for one thread, the program's. Names are resolved by gRPC; a host `localhost`
+ * that resolves to ::1 first still connects. Texts in events are the server's: escape them before
+ * printing. docs/protocol.md, gRPC API. */
 #ifndef PROTO_CLIENT_H
 #define PROTO_CLIENT_H
 
@@ -152,8 +153,9 @@ enum status client_submit(struct client_channel *channel,
                           uint32_t timeout_ms,
                           void *user);
 
-/* `window_bytes` bounds what was sent but not yet taken by the connection. `timeout_ms` is for the
- * whole stream, 0: none. ERR_FULL: too many streams. */
+/* `window_bytes` bounds what was sent but not yet taken by the connection (a message may go over it
+ * by half its size and its own length). `timeout_ms` is for the whole stream, 0: none. ERR_FULL:
+ * too many streams. */
 enum status client_stream_open(struct client_stream **ret_stream,
                                struct client_channel *channel,
                                enum client_stream_kind kind,
@@ -190,9 +192,9 @@ enum status client_export_open(struct client_export **ret_export,
 
 /* Breaks the connection and goes to the next channel, after an EXPORT_DOWN: for readers that found
  * something wrong in what this node sent. `resume_after` is the last id to keep. */
-void client_export_next_channel(struct client_export *stream, uint64_t resume_after);
+void client_export_next_channel(struct client_export *export, uint64_t resume_after);
 
 /* Ends it. It is gone once its EXPORT_DONE event was freed. */
-void client_export_close(struct client_export *stream);
+void client_export_close(struct client_export *export);
 
 #endif
