@@ -174,8 +174,9 @@ static bool oracle_is_direct(const struct oracle *oracle, uint32_t v)
             certified += stake;
         if (header != WORLD_NONE && oracle_names(oracle, header, v)) first += stake;
     }
-    return certified >= world->committee.validity ||
-           (oracle->rule.fast && first >= world->committee.quorum);
+    stake_t enough =
+        oracle->bug == ORACLE_FAST_VALIDITY ? world->committee.validity : world->committee.quorum;
+    return certified >= world->committee.validity || (oracle->rule.fast && first >= enough);
 }
 
 /* Depth-first, remembering where it has been. */

@@ -17,6 +17,7 @@ enum oracle_bug {
     ORACLE_GC_TOP_ROUND,     /* the floor follows the highest round seen */
     ORACLE_LOCAL_REPUTATION, /* skips are counted over the local view */
     ORACLE_PRESENT_ONLY, /* vertices enter without parents; whatever ancestor is there is ordered */
+    ORACLE_FAST_VALIDITY, /* V of first headers are enough */
     ORACLE_BUGS
 };
 

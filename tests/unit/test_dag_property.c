@@ -239,6 +239,7 @@ static void plausible_wrong_rules_are_caught(void **state)
         "floor from the local top round",
         "reputation from local observation",
         "order the ancestors that are present",
+        "fast with V of first headers",
     };
     uint32_t undetected = 0;
 
