@@ -89,7 +89,7 @@ static void add_preblock(struct memory_loop *loop,
     CHECK(loop->made < MEMORY_BATCHES_MAX);
     struct buffer *subdag = make_subdag(loop, batch, digest, transactions, created_at);
     loop->subdags[loop->made++] = subdag;
-    loop->certified = loop->made;
+    if (!loop->hold_certified) loop->certified = loop->made;
 }
 
 static void post_tip(struct memory_loop *loop)

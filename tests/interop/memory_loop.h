@@ -29,8 +29,9 @@ struct memory_loop {
     uint64_t made;                                   /* pre-blocks; index i is subdags[i - 1] */
     uint64_t certified;
     uint64_t oldest;
-    bool unreadable; /* answers wants with "cannot be read" */
-    uint64_t wants;  /* seen */
+    bool hold_certified; /* new pre-blocks have no certificate */
+    bool unreadable;     /* answers wants with "cannot be read" */
+    uint64_t wants;      /* seen */
     struct buffer *subdags[MEMORY_BATCHES_MAX];
     struct digest previous;
 };
