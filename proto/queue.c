@@ -31,6 +31,9 @@ struct queue *queue_open(void)
     sigfillset(&all);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     gpr_set_log_function(log_grpc);
+    /* Names are looked up as every other program of the machine does; c-ares, gRPC's own choice,
+     * does not read all of that configuration, and leaks. Whoever set the variable means it. */
+    CHECK(setenv("GRPC_DNS_RESOLVER", "native", 0) == 0);
     grpc_init();
     queue->completions = grpc_completion_queue_create_for_next(NULL);
     CHECK(queue->completions != NULL);
