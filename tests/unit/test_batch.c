@@ -99,7 +99,10 @@ static void limits_hold_to_the_byte(void **state)
     batch_append(&writer, transaction, 240000 - 4);
     assert_int_equal(writer.len, BATCH_BYTES_MAX);
     assert_int_equal(batch_validate(&count, data, writer.len), OK);
-    batch_append(&writer, transaction, 1);
+    writer = writer_make(data, sizeof data);
+    batch_append(&writer, transaction, 240000 - 4);
+    batch_append(&writer, transaction, 240000 - 3);
+    assert_int_equal(writer.len, BATCH_BYTES_MAX + 1);
     assert_int_equal(batch_validate(&count, data, writer.len), ERR_TOO_LARGE);
 }
 

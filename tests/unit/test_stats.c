@@ -67,6 +67,13 @@ static void nothing_and_too_much_are_fine(void **state)
     assert_int_equal(stats_percentile(&stats, 9990), 0);
     assert_int_equal(stats_mean(&stats), 0);
 
+    stats_add(&stats, 1);
+    stats_add(&stats, 2);
+    stats_add(&stats, 3);
+    assert_int_equal(stats_percentile(&stats, 3333), 1);
+    assert_int_equal(stats_percentile(&stats, 5000), 2); /* ranks round up */
+
+    stats_reset(&stats);
     stats_add(&stats, 5000);
     assert_int_equal(stats_percentile(&stats, 0), 5000);
     assert_int_equal(stats_percentile(&stats, 10000), 5000);
