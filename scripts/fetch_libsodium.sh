@@ -48,7 +48,7 @@ if ! matches "$cache/$tarball"; then
     mv "$cache/$tarball.$$" "$cache/$tarball"
 fi
 
-rm -rf "$target/libsodium" "$target/$folder"
+rm -rf "${target:?}/libsodium" "${target:?}/${folder:?}"
 tar -xzf "$cache/$tarball" -C "$target" "$folder/src/libsodium" "$folder/LICENSE"
 mv "$target/$folder" "$target/libsodium"
 echo "$target/libsodium"
