@@ -24,6 +24,8 @@ static void sample_make(struct sample *sample, struct prng *prng)
     struct ordering_record head = {.sequence = 1, .vertices_count = VERTICES};
     uint32_t percent = prng_below(prng, 101);
     uint32_t batch = 0;
+    /* Now and then four full vertices are exactly as many batches, or bytes, as fit. */
+    uint32_t even = prng_chance(prng, 20) ? (prng_chance(prng, 50) ? 1 : 12288) : 0;
 
     head.anchor.round = VERTICES;
     head.created_at = 5000 + prng_below(prng, 100000);
@@ -32,11 +34,13 @@ static void sample_make(struct sample *sample, struct prng *prng)
         struct ordering_batch batches[HEADER_BATCHES_MAX];
         struct vertex_ref ref = {.round = v};
         uint32_t count = prng_chance(prng, percent) ? prng_below(prng, HEADER_BATCHES_MAX + 1) : 0;
+        if (even > 0) count = HEADER_BATCHES_MAX;
         for (uint32_t i = 0; i < count; i++, batch++) {
             uint64_t name = prng_next(prng);
             crypto_hash_one(&batches[i].digest, &name, sizeof name);
             sample->digests[batch] = batches[i].digest;
             sample->sizes[batch].bytes = 1 + prng_below(prng, HEADER_PAYLOAD_BYTES_MAX / count);
+            if (even > 0) sample->sizes[batch].bytes = even;
             sample->sizes[batch].transactions = 1 + prng_below(prng, 1000);
         }
         ordering_encoder_vertex(&encoder, &ref, batches, count);
