@@ -55,6 +55,19 @@ void mesh_accept_refused(struct mesh *mesh,
     mesh->strangers = 0;
 }
 
+void mesh_tune_socket(struct mesh *mesh, int fd)
+{
+    char *name = mesh->options.congestion;
+    int one = 1;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (name[0] == '\0') return;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0) return;
+    log_warn("mesh: congestion control \"%s\": %s; using the system's", name,
+             strerrordesc_np(errno));
+    name[0] = '\0';
+}
+
 /* False: nothing more to accept now. */
 static bool accept_one(struct mesh *mesh, enum mesh_link kind)
 {
@@ -62,7 +75,6 @@ static bool accept_one(struct mesh *mesh, enum mesh_link kind)
     struct sockaddr_storage address = {0};
     struct mesh_connection *connection = NULL;
     socklen_t len = sizeof address;
-    int one = 1;
     int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0) {
@@ -76,7 +88,7 @@ static bool accept_one(struct mesh *mesh, enum mesh_link kind)
         (void)event_del(listener->event);
         return false;
     }
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    mesh_tune_socket(mesh, fd);
     if (mesh->pending_count >= MESH_PENDING_MAX) {
         mesh_connection_kill(TAILQ_FIRST(&mesh->pending), "too many strangers, it is the oldest");
     }

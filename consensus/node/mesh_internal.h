@@ -36,7 +36,7 @@ struct evconnlistener;
 #define MESH_READ_PENDING_BYTES_MAX (16u * 1024u)
 
 /* Bytes one connection may write in its turn. */
-#define MESH_WRITE_BYTES_MAX (1024u * 1024u)
+#define MESH_WRITE_BYTES_MAX (512u * 1024u)
 
 /* Between two tries to dial: doubled from MIN, up to REFUSED_MAX after a refusal or a cut, and up
  * to UNREACHED_MAX when nobody answers, which costs nearly nothing and ends when the peer starts.
@@ -172,6 +172,8 @@ void mesh_slot_tick(struct mesh_slot *slot, uint64_t now_us);
 enum status mesh_listen(struct mesh *mesh, enum mesh_link kind, char *error, size_t error_len);
 void mesh_listen_close(struct mesh *mesh, enum mesh_link kind);
 void mesh_accept_tick(struct mesh *mesh, uint64_t now_us);
+/* Options of a socket that was just made. */
+void mesh_tune_socket(struct mesh *mesh, int fd);
 /* Logs the death of a connection that nobody vouched for, at a bounded rate. */
 void mesh_accept_refused(struct mesh *mesh,
                          const struct mesh_connection *connection,

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -53,7 +52,6 @@ void mesh_slot_dial(struct mesh_slot *slot)
 {
     const struct sockaddr *address = (const struct sockaddr *)&slot->address;
     char reason[MESH_REASON_BYTES];
-    int one = 1;
     int fd = -1;
 
     if (slot->current != NULL || slot->dialling != NULL) return;
@@ -63,7 +61,7 @@ void mesh_slot_dial(struct mesh_slot *slot)
     }
     fd = socket(slot->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        mesh_tune_socket(slot->mesh, fd);
         if (connect(fd, address, address_len(&slot->address)) == 0 || errno == EINPROGRESS) {
             slot->dialling = mesh_connection_new(slot->mesh, slot, slot->kind, fd, &slot->address);
             if (slot->dialling != NULL) return;

@@ -4,7 +4,7 @@
  * to every other node, as in the measurements the data path was designed by (send 1.25 +
  * receive 1.27 us over 7 nodes).
  *
- *   mesh_bench [--nodes N] [--seconds S] [--frame BYTES] [--one-way]
+ *   mesh_bench [--nodes N] [--seconds S] [--frame BYTES] [--congestion NAME] [--one-way]
  *
  * With --one-way only node 0 sends: its CPU is the cost of sending, that of the others of
  * receiving. */
@@ -40,6 +40,7 @@ struct result {
     double seconds;
     uint64_t bytes_in;
     uint64_t frames_in;
+    double rtt_us; /* of control links, mean over the peers */
     long resident_kb;
 };
 
@@ -68,6 +69,7 @@ struct node {
 static uint32_t nodes = 7;
 static uint32_t seconds = 5;
 static uint32_t frame_bytes = 480014;
+static const char *congestion = "";
 static bool one_way;
 
 static uint64_t now_us(void)
@@ -142,6 +144,7 @@ static void open_node(struct node *node, const uint8_t seed[32])
                                    .committee = node->committee,
                                    .self = node->self,
                                    .peers = peers,
+                                   .idle_us_max = 800000, /* so that pings are frequent */
                                    .on_frame = on_frame,
                                    .on_up = on_up,
                                    .on_down = on_down,
@@ -149,6 +152,7 @@ static void open_node(struct node *node, const uint8_t seed[32])
     char error[200];
 
     memcpy(options.network_seed, seed, 32);
+    snprintf(options.congestion, sizeof options.congestion, "%s", congestion);
     for (uint32_t link = 0; link < MESH_LINKS; link++) {
         struct sockaddr_in *in = (struct sockaddr_in *)&options.listen[link];
         in->sin_family = AF_INET;
@@ -201,6 +205,19 @@ static double cpu_us(const struct timeval *time)
     return (double)time->tv_sec * 1e6 + (double)time->tv_usec;
 }
 
+static double mean_rtt_us(const struct node *node)
+{
+    double sum = 0;
+
+    for (authority_t peer = 0; peer < nodes; peer++) {
+        struct mesh_peer_status status;
+        if (peer == node->self) continue;
+        mesh_get_peer(&status, node->mesh, peer);
+        sum += status.rtt_us;
+    }
+    return sum / (nodes - 1);
+}
+
 static void measure(struct node *node)
 {
     struct rusage before;
@@ -221,6 +238,7 @@ static void measure(struct node *node)
         .seconds = (double)(now_us() - began_us) / 1e6,
         .bytes_in = node->bytes_in - bytes,
         .frames_in = node->frames_in - frames,
+        .rtt_us = mean_rtt_us(node),
         .resident_kb = after.ru_maxrss,
     };
 }
@@ -265,6 +283,7 @@ static void run_node(struct board *board, authority_t self)
     make_committee(&committee, seeds);
     node.committee = &committee;
     node.base = event_base_new();
+    event_base_priority_init(node.base, 3); /* as a node does: control before bulk */
     node.frame = make_frame();
     node.feed_event = event_new(node.base, -1, EV_TIMEOUT, on_feed, &node);
     open_node(&node, seeds[self]);
@@ -283,6 +302,7 @@ static void print_results(const struct board *board)
     double span = 0;
     long resident_kb = 0;
     double transactions = 0;
+    double rtt_us = 0;
 
     for (uint32_t i = 0; i < nodes; i++) {
         const struct result *result = &board->results[i];
@@ -290,6 +310,7 @@ static void print_results(const struct board *board)
         if (i == 0) send_us = cpu;
         if (i != 0) others_us += cpu;
         user_us += result->cpu_user_us;
+        rtt_us += result->rtt_us / nodes;
         bytes += (double)result->bytes_in;
         span = result->seconds > span ? result->seconds : span;
         resident_kb = result->resident_kb > resident_kb ? result->resident_kb : resident_kb;
@@ -308,13 +329,15 @@ static void print_results(const struct board *board)
         printf("  receiving         %8.3f ms/MB, %.2f us/tx\n", others_us / 1e3 / (bytes / 1e6),
                others_us / transactions);
     }
+    printf("control round trip  %8.0f us, smoothed, mean\n", rtt_us);
     printf("largest node        %8.1f MB resident\n", (double)resident_kb / 1024);
 }
 
 static void usage(int code)
 {
     fprintf(code == 0 ? stdout : stderr,
-            "mesh_bench [--nodes 2..16] [--seconds S] [--frame BYTES] [--one-way]\n");
+            "mesh_bench [--nodes 2..16] [--seconds S] [--frame BYTES] [--congestion NAME]\n"
+            "           [--one-way]\n");
     exit(code);
 }
 
@@ -340,6 +363,8 @@ int main(int argc, char **argv)
             nodes = number(argv[++i], 2, NODES_MAX);
         } else if (strcmp(argv[i], "--seconds") == 0) {
             seconds = number(argv[++i], 1, 60);
+        } else if (strcmp(argv[i], "--congestion") == 0 && i + 1 < argc) {
+            congestion = argv[++i];
         } else if (strcmp(argv[i], "--frame") == 0) {
             frame_bytes = number(argv[++i], 1, FRAME_BYTES_MAX);
         } else {

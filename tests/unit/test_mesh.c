@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -418,6 +419,25 @@ static void a_key_of_somebody_else_is_refused_at_start(void **state)
     world_close(&world);
 }
 
+static void the_congestion_control_asked_for_is_used_and_an_unknown_one_is_not_fatal(void **state)
+{
+    struct world world;
+    char name[MESH_CONGESTION_BYTES] = "";
+    socklen_t len = sizeof name;
+
+    (void)state;
+    world_init(&world, 2);
+    strcpy(world.options[0].congestion, "reno");
+    strcpy(world.options[1].congestion, "no such thing");
+    world_start_all(&world);
+    world_run(&world, world_is_up, NULL, DEADLINE_S);
+    assert_int_equal(getsockopt(mesh_slot_at(world.meshes[0], 1, MESH_BULK)->current->stream.fd,
+                                IPPROTO_TCP, TCP_CONGESTION, name, &len),
+                     0);
+    assert_string_equal(name, "reno");
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +454,7 @@ int main(void)
         cmocka_unit_test(closing_flushes_what_is_queued),
         cmocka_unit_test(a_port_in_use_is_one_line_that_names_the_address),
         cmocka_unit_test(a_key_of_somebody_else_is_refused_at_start),
+        cmocka_unit_test(the_congestion_control_asked_for_is_used_and_an_unknown_one_is_not_fatal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
