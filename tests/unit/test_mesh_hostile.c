@@ -333,14 +333,23 @@ static bool is_up_at_one(struct world *world, void *context)
     return mesh_is_up(world->meshes[1], 0, rogue->link);
 }
 
-static void rogue_open(struct rogue *rogue, struct world *world, enum mesh_link link)
+/* Connects with the key of `self` and does not wait. */
+static void rogue_connect(struct rogue *rogue,
+                          struct world *world,
+                          authority_t self,
+                          enum mesh_link link)
 {
     *rogue = (struct rogue){.link = link};
     rogue->pin = (struct mesh_pin){.committee = &world->committee, .dialled = true, .peer = 1};
-    assert_int_equal(mesh_tls_open(&rogue->tls, &world->committee, 0, world->seeds[0]), OK);
+    assert_int_equal(mesh_tls_open(&rogue->tls, &world->committee, self, world->seeds[self]), OK);
     assert_int_equal(mesh_stream_pool_open(&rogue->pool, rogue->tls), OK);
     assert_int_equal(
         mesh_stream_open(&rogue->stream, &rogue->pool, connect_to(world, link), &rogue->pin), OK);
+}
+
+static void rogue_open(struct rogue *rogue, struct world *world, enum mesh_link link)
+{
+    rogue_connect(rogue, world, 0, link);
     world_run(world, rogue_is_secure, rogue, DEADLINE_S);
 }
 
@@ -434,6 +443,25 @@ static void a_rogue_that_does_not_greet_properly_is_closed(void **state)
     }
     assert_int_equal(world.inboxes[1].ups[0][MESH_CONTROL], 0);
     assert_int_equal(world.inboxes[1].ups[0][MESH_BULK], 0);
+    world_close(&world);
+}
+
+static void a_member_whose_turn_it_is_not_to_dial_is_refused(void **state)
+{
+    static const authority_t members[] = {2, 1}; /* a higher index, and mesh 1's own key */
+    struct world world;
+    struct rogue rogue;
+
+    (void)state;
+    world_init(&world, 3);
+    world.options[1].handshake_us_max = 60000000; /* it is not the time limit that closes it */
+    world_start(&world, 1);
+    for (size_t i = 0; i < 2; i++) {
+        rogue_connect(&rogue, &world, members[i], MESH_CONTROL);
+        world_run(&world, rogue_is_closed, &rogue, DEADLINE_S);
+        rogue_close(&rogue);
+        assert_int_equal(world.meshes[1]->pending_count, 0);
+    }
     world_close(&world);
 }
 
@@ -572,6 +600,7 @@ int main(void)
         cmocka_unit_test(a_handshake_that_never_comes_is_closed_in_time),
         cmocka_unit_test(strangers_are_bounded_and_do_not_keep_members_out),
         cmocka_unit_test(a_rogue_that_does_not_greet_properly_is_closed),
+        cmocka_unit_test(a_member_whose_turn_it_is_not_to_dial_is_refused),
         cmocka_unit_test(a_rogue_that_greets_and_waits_is_closed_in_time),
         cmocka_unit_test(a_rogue_inside_that_breaks_the_framing_is_cut),
         cmocka_unit_test(a_second_connection_of_a_member_replaces_the_first),
