@@ -436,8 +436,8 @@ static void the_congestion_control_asked_for_is_used_and_an_unknown_one_is_not_f
 
     (void)state;
     world_init(&world, 2);
-    strcpy(world.options[0].congestion, "reno");
-    strcpy(world.options[1].congestion, "no such thing");
+    snprintf(world.options[0].congestion, MESH_CONGESTION_BYTES, "reno");
+    snprintf(world.options[1].congestion, MESH_CONGESTION_BYTES, "no such thing");
     world_start_all(&world);
     world_run(&world, world_is_up, NULL, DEADLINE_S);
     assert_int_equal(getsockopt(mesh_slot_at(world.meshes[0], 1, MESH_BULK)->current->stream.fd,
