@@ -2,75 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/client_internal.h"
+#include "proto/client_export.h"
 #include "proto/pb.h"
 #include "proto/subdag.h"
-
-/* Pause before a connection is opened again: doubles from the first to the second, and starts over
- * with each sub-DAG received. */
-#define RETRY_US_MIN 100000u
-#define RETRY_US_MAX 5000000u
-
-/* Longest text of our own, bytes. */
-#define TEXT_BYTES 128u
-
-/* Where an export is between two connections:
- *
- *     WAITING (retry_us) -> RUNNING -> (status) -> HELD until the program freed EXPORT_DOWN ->
- * WAITING
- *                                   -> ENDED: EXPORT_DONE was posted
- */
-enum export_state { EXPORT_WAITING, EXPORT_RUNNING, EXPORT_HELD, EXPORT_ENDED };
-
-struct client_export {
-    struct client *client;
-    struct client_channel *channels[CLIENT_EXPORT_CHANNELS_MAX];
-    uint32_t channels_count;
-    bool certified;
-    void *user;
-    /* program */
-    uint32_t generation;
-    bool closing;
-    /* client */
-    struct client_export *next;
-    struct client_export *previous;
-    enum export_state state;
-    uint32_t generation_sent; /* of the position events are stamped with */
-    uint32_t current;         /* channel */
-    uint32_t refused;         /* channels in a row that answered OUT_OF_RANGE */
-    uint64_t last_id;
-    uint64_t retry_us;         /* WAITING: when */
-    uint64_t pause_us;         /* before the next connection */
-    uint32_t out;              /* sub-DAGs the program holds */
-    bool ending;               /* client_export_close was called */
-    char cut_text[TEXT_BYTES]; /* why we broke the connection; else empty */
-    grpc_call *call;
-    unsigned pending;
-    bool receiving;
-    bool status_came;
-    grpc_byte_buffer *request;
-    grpc_byte_buffer *message;
-    grpc_metadata_array initial;
-    struct ending ending_data;
-    struct queue_tag open_tag;
-    struct queue_tag greet_tag;
-    struct queue_tag send_tag;
-    struct queue_tag receive_tag;
-    struct queue_tag status_tag;
-    struct queue_tag close_tag;
-    struct queue_tag free_tag;
-};
-
-/* A small command of the program. */
-struct export_command {
-    struct queue_tag tag;
-    struct client_export *export;
-    uint64_t resume_after;
-    uint32_t generation;
-};
-
-/* ---- client thread
- * ------------------------------------------------------------------------------- */
 
 static void start(struct client_export *export,
                   const grpc_op *ops,
@@ -81,7 +15,7 @@ static void start(struct client_export *export,
     client_start(export->client, export->call, ops, count, tag);
 }
 
-static struct event *make_event(struct client_export *export, enum client_event_kind kind)
+struct event *export_make_event(struct client_export *export, enum client_event_kind kind)
 {
     struct event *event = client_event_new(kind, export->user);
     event->export = export;
@@ -90,8 +24,7 @@ static struct event *make_event(struct client_export *export, enum client_event_
     return event;
 }
 
-/* Breaks the connection; the text goes into EXPORT_DOWN instead of gRPC's. */
-static void cut(struct client_export *export, const char *text)
+void export_cut(struct client_export *export, const char *text)
 {
     (void)snprintf(export->cut_text, sizeof export->cut_text, "%s", text);
     if (export->call != NULL) (void)grpc_call_cancel(export->call, NULL);
@@ -122,7 +55,7 @@ static void finish_connection(struct client_export *export)
     export->refused = result.code == CLIENT_OUT_OF_RANGE ? export->refused + 1 : 0;
     bool final = is_final(export, result.code);
     struct event *event =
-        make_event(export, final ? CLIENT_EVENT_EXPORT_DONE : CLIENT_EVENT_EXPORT_DOWN);
+        export_make_event(export, final ? CLIENT_EVENT_EXPORT_DONE : CLIENT_EVENT_EXPORT_DOWN);
     event->event.code = result.code;
     memcpy(event->event.text, result.text, sizeof result.text);
     if (export->cut_text[0] != '\0') {
@@ -144,7 +77,7 @@ static void ended(struct client_export *export)
     if (export->status_came && export->pending == 0) finish_connection(export);
 }
 
-static void receive(struct client_export *export)
+void export_receive(struct client_export *export)
 {
     if (export->state != EXPORT_RUNNING || export->receiving || export->status_came) return;
     if (export->out >= CLIENT_EXPORT_AHEAD || export->cut_text[0] != '\0') return;
@@ -160,18 +93,18 @@ static void take_subdag(struct client_export *export, grpc_slice slice)
     struct subdag subdag;
     struct bytes bytes = {GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice)};
     if (subdag_open(&subdag, bytes) != OK) {
-        cut(export, "the server sent a malformed sub-DAG");
+        export_cut(export, "the server sent a malformed sub-DAG");
     } else if (subdag.id != export->last_id + 1) {
         char text[TEXT_BYTES];
         (void)snprintf(text, sizeof text, "the server sent sub-DAG %" PRIu64 " after %" PRIu64,
                        subdag.id, export->last_id);
-        cut(export, text);
+        export_cut(export, text);
     } else {
         export->last_id = subdag.id;
         export->pause_us = RETRY_US_MIN;
         export->refused = 0;
         export->out++;
-        struct event *event = make_event(export, CLIENT_EVENT_SUBDAG);
+        struct event *event = export_make_event(export, CLIENT_EVENT_SUBDAG);
         event->event.id = subdag.id;
         event->event.subdag = bytes;
         event->slice = slice;
@@ -199,7 +132,7 @@ static void on_received(struct queue_tag *tag, bool ok)
         }
         take_subdag(export, slice);
         grpc_byte_buffer_destroy(message);
-        receive(export);
+        export_receive(export);
     } else {
         grpc_byte_buffer_destroy(message); /* the end: the status follows */
     }
@@ -211,7 +144,7 @@ static void on_greeted(struct queue_tag *tag, bool ok)
     struct client_export *export = QUEUE_ITEM(tag, struct client_export, greet_tag);
     /* A call that fails at once has no metadata from a server. */
     if (ok && !export->status_came)
-        client_event_post(export->client, make_event(export, CLIENT_EVENT_EXPORT_UP));
+        client_event_post(export->client, export_make_event(export, CLIENT_EVENT_EXPORT_UP));
     ended(export);
 }
 
@@ -242,7 +175,7 @@ static grpc_byte_buffer *make_request(const struct client_export *export)
     return request;
 }
 
-static void connect_now(struct client_export *export)
+void export_connect(struct client_export *export)
 {
     export->state = EXPORT_RUNNING;
     export->status_came = false;
@@ -261,90 +194,13 @@ static void connect_now(struct client_export *export)
     start(export, &greet, 1, &export->greet_tag);
     grpc_op status = ending_op(&export->ending_data);
     start(export, &status, 1, &export->status_tag);
-    receive(export);
-}
-
-/* An export without a connection ends at once. */
-static void end_now(struct client_export *export)
-{
-    struct event *event = make_event(export, CLIENT_EVENT_EXPORT_DONE);
-    event->event.code = CLIENT_CANCELLED;
-    export->state = EXPORT_ENDED;
-    client_event_post(export->client, event);
-}
-
-static void run_open(struct queue_tag *tag, bool ok)
-{
-    (void)ok;
-    struct client_export *export = QUEUE_ITEM(tag, struct client_export, open_tag);
-    struct client *client = export->client;
-    export->next = client->exports;
-    if (export->next != NULL) export->next->previous = export;
-    client->exports = export;
-    connect_now(export);
-}
-
-static void run_close(struct queue_tag *tag, bool ok)
-{
-    (void)ok;
-    struct client_export *export = QUEUE_ITEM(tag, struct client_export, close_tag);
-    export->ending = true;
-    if (export->state == EXPORT_RUNNING) {
-        (void)grpc_call_cancel(export->call, NULL);
-    } else if (export->state != EXPORT_ENDED) {
-        end_now(export);
-    }
-}
-
-static void run_free(struct queue_tag *tag, bool ok)
-{
-    (void)ok;
-    struct client_export *export = QUEUE_ITEM(tag, struct client_export, free_tag);
-    if (export->next != NULL) export->next->previous = export->previous;
-    if (export->previous != NULL) export->previous->next = export->next;
-    if (export->client->exports == export) export->client->exports = export->next;
-    free(export);
-}
-
-/* The program gave a sub-DAG back. */
-static void run_credit(struct queue_tag *tag, bool ok)
-{
-    (void)ok;
-    struct export_command *command = QUEUE_ITEM(tag, struct export_command, tag);
-    CHECK(command->export->out >= 1);
-    command->export->out--;
-    receive(command->export);
-    free(command);
-}
-
-/* The program has seen EXPORT_DOWN: the next connection may be opened. */
-static void run_go_on(struct queue_tag *tag, bool ok)
-{
-    (void)ok;
-    struct export_command *command = QUEUE_ITEM(tag, struct export_command, tag);
-    struct client_export *export = command->export;
-    free(command);
-    if (export->state != EXPORT_HELD) return;
-    export->state = EXPORT_WAITING;
-    export->retry_us = queue_now_us() + export->pause_us;
-    export->pause_us = u64_min(2 * export->pause_us, RETRY_US_MAX);
-}
-
-static void run_next_channel(struct queue_tag *tag, bool ok)
-{
-    (void)ok;
-    struct export_command *command = QUEUE_ITEM(tag, struct export_command, tag);
-    struct client_export *export = command->export;
-    export->last_id = command->resume_after;
-    export->generation_sent = command->generation;
-    if (export->state == EXPORT_RUNNING) cut(export, "the reader turned to the next node");
-    free(command);
+    export_receive(export);
 }
 
 void client_exports_tick(struct client *client, uint64_t now_us)
 {
     for (struct client_export *export = client->exports; export != NULL; export = export->next)
-        if (export->state == EXPORT_WAITING && export->retry_us <= now_us) connect_now(export);
+        if (export->state == EXPORT_WAITING && export->retry_us <= now_us) export_connect(export);
 }
 
 uint64_t client_exports_deadline_us(const struct client *client)
@@ -371,80 +227,10 @@ void client_exports_free(struct client *client)
     }
 }
 
-/* ---- program thread
- * ------------------------------------------------------------------------------ */
-
-static void post(struct client_export *export,
-                 void (*run)(struct queue_tag *tag, bool ok),
-                 uint64_t resume_after)
+void export_init_tags(struct client_export *export)
 {
-    struct export_command *command = calloc(1, sizeof *command);
-    CHECK(command != NULL);
-    command->tag.run = run;
-    command->export = export;
-    command->resume_after = resume_after;
-    command->generation = export->generation;
-    queue_post(export->client->queue, &command->tag);
-}
-
-/* Sub-DAGs from before a change of position are not shown. */
-bool export_take_event(struct client_export *export, struct event *event)
-{
-    return event->event.kind != CLIENT_EVENT_SUBDAG || event->generation == export->generation;
-}
-
-void export_free_event(struct client_export *export, struct event *event)
-{
-    if (event->event.kind == CLIENT_EVENT_SUBDAG) post(export, run_credit, 0);
-    if (event->event.kind == CLIENT_EVENT_EXPORT_DOWN) post(export, run_go_on, 0);
-    if (event->event.kind != CLIENT_EVENT_EXPORT_DONE) return;
-    CHECK(export->client->exports_count >= 1);
-    export->client->exports_count--;
-    queue_post(export->client->queue, &export->free_tag);
-}
-
-enum status client_export_open(struct client_export **ret_export,
-                               struct client *client,
-                               struct client_channel *const *channels,
-                               uint32_t channels_count,
-                               uint64_t from_id,
-                               bool certified,
-                               void *user)
-{
-    if (channels_count == 0 || channels_count > CLIENT_EXPORT_CHANNELS_MAX) return ERR_CONFIG;
-    if (client->exports_count >= CLIENT_EXPORTS_MAX) return ERR_FULL;
-    struct client_export *export = calloc(1, sizeof *export);
-    CHECK(export != NULL);
-    export->client = client;
-    memcpy(export->channels, channels, channels_count * sizeof(struct client_channel *));
-    export->channels_count = channels_count;
-    export->certified = certified;
-    export->user = user;
-    export->last_id = from_id;
-    export->pause_us = RETRY_US_MIN;
-    export->open_tag.run = run_open;
     export->greet_tag.run = on_greeted;
     export->send_tag.run = on_sent;
     export->receive_tag.run = on_received;
     export->status_tag.run = on_status;
-    export->close_tag.run = run_close;
-    export->free_tag.run = run_free;
-    client->exports_count++;
-    queue_post(client->queue, &export->open_tag);
-    *ret_export = export;
-    return OK;
-}
-
-void client_export_next_channel(struct client_export *export, uint64_t resume_after)
-{
-    if (export->closing) return;
-    export->generation++;
-    post(export, run_next_channel, resume_after);
-}
-
-void client_export_close(struct client_export *export)
-{
-    if (export == NULL || export->closing) return;
-    export->closing = true;
-    queue_post(export->client->queue, &export->close_tag);
 }

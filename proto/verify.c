@@ -95,8 +95,7 @@ __attribute__((format(printf, 3, 4))) static enum status wrong(struct verify *ve
     return status;
 }
 
-/* ---- certificates
- * --------------------------------------------------------------------------------- */
+/* ---- certificates -------------------------------------------------------- */
 
 static enum status check_certificate(struct verify *verify,
                                      struct certificate *certificate,
@@ -154,8 +153,7 @@ static enum status open_vertex(struct verify *verify, const struct digest *diges
     return OK;
 }
 
-/* ---- batches
- * -------------------------------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------- */
 
 /* The batches of one payload against the header that must name them, in its order. */
 static enum status check_payload(struct verify *verify, struct bytes payload, uint32_t number)
@@ -341,8 +339,7 @@ static enum status check_preblock(struct verify *verify,
     return OK;
 }
 
-/* ---- one item
- * -------------------------------------------------------------------------------------- */
+/* ---- one item ------------------------------------------------------------ */
 
 static void remember(struct verify *verify, const struct digest *digest)
 {

@@ -23,8 +23,7 @@
 /* Longest status text, bytes. */
 #define TEXT_BYTES 256u
 
-/* ---- ports
- * --------------------------------------------------------------------------------------- */
+/* ---- ports --------------------------------------------------------------- */
 
 struct accept {
     struct queue_tag tag;
@@ -65,8 +64,7 @@ void port_cancel(struct port *port);
 /* After `down`, or after a port_open that failed. */
 void port_close(struct port *port);
 
-/* ---- services
- * ------------------------------------------------------------------------------------ */
+/* ---- services ------------------------------------------------------------ */
 
 extern const struct method transactions_methods[]; /* narwhal.Transactions, dsn.Transactions */
 extern const struct method exporter_methods[];
@@ -91,8 +89,7 @@ uint64_t exports_deadline_us(const struct api *api);
 /* Tells the watchers. */
 void health_on_change(struct api *api);
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------- */
 
 /* A pre-block asked of the loop and not answered yet. */
 struct want {
@@ -129,6 +126,13 @@ struct api {
     /* The same counters for other threads: relaxed stores once a turn. */
     _Atomic uint64_t published[sizeof(struct api_counters) / sizeof(uint64_t)];
 };
+
+/* Begins the end; closes the ports. */
+void api_run_stop(struct api *api);
+void api_run_close(struct api *api);
+
+/* Loop thread: has the ports closed. */
+void api_post_close(struct api *api);
 
 /* Hands a request to the loop. */
 void api_request(struct api *api, struct api_request *request);

@@ -1,23 +1,14 @@
 /* narwhal.Transactions and dsn.Transactions. Four methods, two shapes: one message and an answer
  * when its batch reached a level, or a stream of messages and an answer when all batches they went
  * into did.
- *
- * The encodings of Transaction, TransactionBatch and of a canonical batch agree, so a received
- * message is copied as it is behind the open batch and validated there. Only what is not canonical,
- * or does not fit one batch, is taken apart. */
-#include <grpc/byte_buffer_reader.h>
-#include <inttypes.h>
-#include <stdio.h>
+ */
 #include <stdlib.h>
 
-#include "common/batch.h"
-#include "consensus/node/api_internal.h"
+#include "consensus/node/api_submit.h"
 #include "proto/pb.h"
 
 /* Field numbers of dsn.proto. */
 enum {
-    TRANSACTIONS = 1, /* of Transaction, TransactionBatch and SubmitRequest alike */
-    REQUEST_LEVEL = 2,
     SUMMARY_ACCEPTED = 1,
     SUMMARY_BYTES = 2,
     RECEIPT_DIGEST = 1,
@@ -27,8 +18,6 @@ enum {
     RECEIPT_OFFSET = 5,
 };
 
-enum submit_kind { SUBMIT_UNARY, SUBMIT_WAIT, SUBMIT_STREAM, SUBMIT_BATCHES };
-
 /* A batch that a stream waits for. */
 struct wait {
     struct intake_waiter waiter;
@@ -36,174 +25,12 @@ struct wait {
     struct submit *submit;
 };
 
-struct submit {
-    struct call *call;
-    enum submit_kind kind;
-    struct link blocked;         /* in api->blocked while there is no room */
-    grpc_byte_buffer *held;      /* unary: the message, while blocked */
-    struct intake_waiter waiter; /* unary */
-    enum api_level level;
-    uint32_t offset; /* unary: in the batch */
-    /* streams */
-    struct link waits;
-    uint64_t last_ticket; /* of the newest wait */
-    bool closed;          /* by the client */
-    uint64_t accepted;
-    uint64_t bytes;
-};
-
-/* What was wrong with a message. */
-struct refusal {
-    grpc_status_code code;
-    char text[TEXT_BYTES];
-};
-
-/* ---- taking a message apart
- * ---------------------------------------------------------------------- */
-
 static bool is_unary(const struct submit *submit)
 {
     return submit->kind == SUBMIT_UNARY || submit->kind == SUBMIT_WAIT;
 }
 
-static uint32_t transactions_max(const struct submit *submit)
-{
-    return submit->kind == SUBMIT_BATCHES ? UINT32_MAX : 1;
-}
-
-static bool refuse(struct refusal *refusal, const char *text)
-{
-    refusal->code = GRPC_STATUS_INVALID_ARGUMENT;
-    (void)snprintf(refusal->text, sizeof refusal->text, "%s", text);
-    return false;
-}
-
-/* Checks one transaction's size. */
-static bool transaction_is_good(struct refusal *refusal, struct bytes transaction)
-{
-    if (transaction.len == 0) return refuse(refusal, "a transaction is empty");
-    if (transaction.len <= TRANSACTION_BYTES_MAX) return true;
-    char text[TEXT_BYTES];
-    (void)snprintf(text, sizeof text, "a transaction of %zu bytes is over the limit of %u bytes",
-                   transaction.len, TRANSACTION_BYTES_MAX);
-    return refuse(refusal, text);
-}
-
-/* Rewrites a message in any valid encoding as a canonical batch into `writer`, which has room for
- * as many bytes as the message has: canonical is the shortest. */
-static bool make_canonical(struct writer *writer,
-                           enum api_level *level,
-                           struct refusal *refusal,
-                           struct bytes message,
-                           enum submit_kind kind)
-{
-    bool many = kind == SUBMIT_BATCHES;
-    struct bytes single = {NULL, 0};
-    struct reader reader = reader_make(message.data, message.len);
-    struct pb_field field;
-    while (pb_next(&field, &reader)) {
-        if (field.number == REQUEST_LEVEL && field.kind == PB_VARINT && kind == SUBMIT_WAIT) {
-            if (field.value > API_LEVEL_COMMITTED + 1) return refuse(refusal, "unknown level");
-            if (field.value > 0) *level = (enum api_level)(field.value - 1);
-        }
-        if (field.number != TRANSACTIONS || field.kind != PB_BYTES) continue;
-        single = field.bytes; /* of several, the last one holds: the rule of protobuf */
-        if (!many) continue;
-        if (!transaction_is_good(refusal, field.bytes)) return false;
-        batch_append(writer, field.bytes.data, field.bytes.len);
-    }
-    if (!reader_done(&reader)) return refuse(refusal, "the message is malformed");
-    if (!many) {
-        if (!transaction_is_good(refusal, single)) return false;
-        batch_append(writer, single.data, single.len);
-    }
-    if (writer->len == 0) return refuse(refusal, "the message holds no transaction");
-    CHECK(!writer->failed);
-    return true;
-}
-
-static void wait_for(struct submit *submit, const struct intake_place *place);
-
-static void take_chunk(struct submit *submit, const uint8_t *data, size_t len)
-{
-    struct api *api = submit->call->api;
-    struct intake_place place;
-    memcpy(intake_reserve(api->intake, len), data, len);
-    /* Canonical: we wrote it, or walked over it. */
-    CHECK(intake_commit(api->intake, &place, api->now_us, len, UINT32_MAX) == OK);
-    wait_for(submit, &place);
-}
-
-/* Takes in canonical entries that need not fit one batch: cut where the next one would not fit. */
-static void take_canonical(struct submit *submit, struct bytes canonical)
-{
-    struct reader reader = reader_make(canonical.data, canonical.len);
-    struct bytes transaction;
-    const uint8_t *begin = canonical.data;
-    const uint8_t *end = begin;
-    while (batch_next(&transaction, &reader)) {
-        if ((size_t)(reader.next - begin) > BATCH_BYTES_MAX) {
-            take_chunk(submit, begin, (size_t)(end - begin));
-            begin = end;
-        }
-        end = reader.next;
-    }
-    CHECK(reader_done(&reader));
-    take_chunk(submit, begin, (size_t)(end - begin));
-}
-
-/* The way for everything that is not one canonical run within one batch. */
-static bool take_slowly(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
-{
-    grpc_byte_buffer_reader reader;
-    if (!grpc_byte_buffer_reader_init(&reader, message)) {
-        return refuse(refusal, "the message cannot be read");
-    }
-    grpc_slice slice = grpc_byte_buffer_reader_readall(&reader);
-    grpc_byte_buffer_reader_destroy(&reader);
-    struct bytes bytes = {GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice)};
-    uint8_t *memory = malloc(bytes.len + 1);
-    CHECK(memory != NULL);
-    struct writer writer = writer_make(memory, bytes.len);
-    bool good = make_canonical(&writer, &submit->level, refusal, bytes, submit->kind);
-    if (good) take_canonical(submit, writer_view(&writer));
-    free(memory);
-    grpc_slice_unref(slice);
-    return good;
-}
-
-/* Takes in a received message, as a whole or not at all. */
-static bool take_message(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
-{
-    struct api *api = submit->call->api;
-    size_t len = grpc_byte_buffer_length(message);
-    uint8_t *room = submit->kind == SUBMIT_WAIT ? NULL : intake_reserve(api->intake, len);
-    if (room == NULL) return take_slowly(submit, refusal, message);
-
-    grpc_byte_buffer_reader reader;
-    if (!grpc_byte_buffer_reader_init(&reader, message)) {
-        return refuse(refusal, "the message cannot be read");
-    }
-    grpc_slice *slice;
-    size_t filled = 0;
-    while (grpc_byte_buffer_reader_peek(&reader, &slice)) {
-        size_t part = GRPC_SLICE_LENGTH(*slice);
-        CHECK(part <= len - filled);
-        memcpy(room + filled, GRPC_SLICE_START_PTR(*slice), part);
-        filled += part;
-    }
-    grpc_byte_buffer_reader_destroy(&reader);
-    CHECK(filled == len);
-    struct intake_place place;
-    enum status status =
-        intake_commit(api->intake, &place, api->now_us, len, transactions_max(submit));
-    if (status != OK) return take_slowly(submit, refusal, message);
-    wait_for(submit, &place);
-    return true;
-}
-
-/* ---- answers
- * ------------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------- */
 
 static void fail(struct submit *submit, grpc_status_code code, const char *text)
 {
@@ -270,7 +97,7 @@ static void tell_stream(struct intake_waiter *waiter, const struct intake_result
     }
 }
 
-static void wait_for(struct submit *submit, const struct intake_place *place)
+void submit_wait_for(struct submit *submit, const struct intake_place *place)
 {
     struct api *api = submit->call->api;
     if (is_unary(submit)) {
@@ -292,8 +119,7 @@ static void wait_for(struct submit *submit, const struct intake_place *place)
     intake_wait(api->intake, &wait->waiter, place->ticket, submit->level);
 }
 
-/* ---- the calls
- * ----------------------------------------------------------------------------------- */
+/* ---- the calls ----------------------------------------------------------- */
 
 static void block(struct submit *submit)
 {
@@ -333,7 +159,7 @@ static bool is_open(struct submit *submit)
 static void take_unary(struct submit *submit, grpc_byte_buffer *message)
 {
     struct refusal refusal;
-    bool good = take_message(submit, &refusal, message);
+    bool good = submit_take_message(submit, &refusal, message);
     grpc_byte_buffer_destroy(message);
     if (!good) fail(submit, refusal.code, refusal.text);
 }
@@ -378,7 +204,7 @@ static void on_stream_message(struct call *call, grpc_byte_buffer *message)
     struct refusal refusal;
     bool good = is_open(submit);
     if (good) {
-        good = take_message(submit, &refusal, message);
+        good = submit_take_message(submit, &refusal, message);
         if (!good) fail(submit, refusal.code, refusal.text);
     }
     grpc_byte_buffer_destroy(message);
