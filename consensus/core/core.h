@@ -2,19 +2,20 @@
  *
  *     event --> core_step --> ordered actions --> the driver performs them
  *
- * One node's consensus is a function of its options, its recovered records and its sequence of events:
- * no clock, socket, file, thread, global or allocation in a step (checked with `nm`). The driver of a
- * real node (consensus/node) and the simulator's (tests/sim) run the same code.
+ * One node's consensus is a function of its options, its recovered records and its sequence of
+ * events: no clock, socket, file, thread, global or allocation in a step (checked with `nm`). The
+ * driver of a real node (consensus/node) and the simulator's (tests/sim) run the same code.
  *
  * The order of the actions is the durability contract: nothing may leave the machine before every
- * PERSIST ahead of it in the list is durable. A driver may group the persists of several steps into one
- * synced write, as long as it holds back everything after them until that write is done.
+ * PERSIST ahead of it in the list is durable. A driver may group the persists of several steps into
+ * one synced write, as long as it holds back everything after them until that write is done.
  *
- * Bad input from a peer never fails a step: it is counted by reason and dropped. What only our own bug
- * can break is a CHECK.
+ * Bad input from a peer never fails a step: it is counted by reason and dropped. What only our own
+ * bug can break is a CHECK.
  *
- * Payload bytes do not travel through the core. Batches are known by digest, worker, size and number of
- * transactions; the driver stores them, sends them in bulk, and fetches them when told to.
+ * Payload bytes do not travel through the core. Batches are known by digest, worker, size and
+ * number of transactions; the driver stores them, sends them in bulk, and fetches them when told
+ * to.
  *
  * Rules: CONSENSUS (docs/protocol.md, consensus). */
 #ifndef CONSENSUS_CORE_CORE_H
@@ -26,19 +27,21 @@
 
 struct core;
 
-/* ---- options ------------------------------------------------------------------------------------- */
+/* ---- options
+ * ------------------------------------------------------------------------------------- */
 
 /* All times in microseconds. Defaults: core_parameters_default(). */
 struct core_parameters {
     uint32_t stride;              /* 2: Bullshark; 1: an anchor in every round (Shoal) */
     bool fast;                    /* also commit on Q first headers (Shoal++) */
     uint64_t header_delay_us_min; /* least time between two own headers */
-    uint64_t header_delay_us_max; /* longest wait for anchors and stragglers once a quorum is there */
-    uint64_t anchor_wait_us_min;  /* least adaptive wait for the certificates beyond the quorum */
-    uint64_t idle_delay_us;       /* an idle node proposes this often */
-    uint64_t retry_delay_us;      /* first retransmission delay; doubles up to 5 s */
-    uint64_t batch_fetch_us;      /* a batch is fetched at the latest this long after it was missed */
-    uint64_t clock_tolerance_ms;  /* headers further in the future than this wait */
+    uint64_t
+        header_delay_us_max; /* longest wait for anchors and stragglers once a quorum is there */
+    uint64_t anchor_wait_us_min; /* least adaptive wait for the certificates beyond the quorum */
+    uint64_t idle_delay_us;      /* an idle node proposes this often */
+    uint64_t retry_delay_us;     /* first retransmission delay; doubles up to 5 s */
+    uint64_t batch_fetch_us; /* a batch is fetched at the latest this long after it was missed */
+    uint64_t clock_tolerance_ms; /* headers further in the future than this wait */
 };
 
 struct core_parameters core_parameters_default(void);
@@ -52,12 +55,13 @@ struct core_options {
     authority_t self;
     struct secret_key key;
     struct core_parameters parameters;
-    bool rejoin;         /* the store was lost: sign nothing until the floor is known (CONSENSUS 3) */
+    bool rejoin; /* the store was lost: sign nothing until the floor is known (CONSENSUS 3) */
     core_tracer *tracer; /* may be NULL */
     void *tracer_context;
 };
 
-/* ---- storage as the core sees it ----------------------------------------------------------------- */
+/* ---- storage as the core sees it
+ * ----------------------------------------------------------------- */
 
 /* Tables of the metadata store. Keys are fixed-width and big-endian, so that key order is round and
  * index order. Values are in consensus/core/records.h. */
@@ -78,7 +82,8 @@ enum core_table {
 
 #define CORE_KEY_BYTES_MAX 64u
 
-/* ---- events -------------------------------------------------------------------------------------- */
+/* ---- events
+ * -------------------------------------------------------------------------------------- */
 
 enum core_event_kind {
     CORE_EVENT_START,        /* every record was recovered; begin (or begin to rejoin) */
@@ -86,14 +91,15 @@ enum core_event_kind {
     CORE_EVENT_MESSAGE,      /* a frame body from a peer's control link */
     CORE_EVENT_PEER_UP,      /* a peer's control link came up */
     CORE_EVENT_PEER_DOWN,    /* it went down */
-    CORE_EVENT_BATCH_STORED, /* a batch is durable here: own, received, fetched, or found in the log */
+    CORE_EVENT_BATCH_STORED, /* a batch is durable here: own, received, fetched, or found in the log
+                              */
 };
 
 struct core_event {
     enum core_event_kind kind;
-    uint64_t now_us;  /* monotonic clock; never goes back */
-    uint64_t wall_ms; /* wall clock, ms since the Unix epoch; may jump */
-    authority_t peer; /* MESSAGE, PEER_UP, PEER_DOWN: who; BATCH_STORED: the batch's author */
+    uint64_t now_us;      /* monotonic clock; never goes back */
+    uint64_t wall_ms;     /* wall clock, ms since the Unix epoch; may jump */
+    authority_t peer;     /* MESSAGE, PEER_UP, PEER_DOWN: who; BATCH_STORED: the batch's author */
     struct bytes message; /* MESSAGE; alive until the step returns */
     struct {              /* BATCH_STORED */
         struct digest digest;
@@ -105,27 +111,28 @@ struct core_event {
     } batch;
 };
 
-/* ---- actions ------------------------------------------------------------------------------------- */
+/* ---- actions
+ * ------------------------------------------------------------------------------------- */
 
 enum core_action_kind {
-    CORE_ACTION_PERSIST,             /* put key -> value in table */
-    CORE_ACTION_ERASE,               /* delete key; same durability as a PERSIST */
-    CORE_ACTION_ERASE_BELOW,         /* delete every key of table below `key` */
-    CORE_ACTION_SEND,                /* message to peer on its control link */
-    CORE_ACTION_BROADCAST,           /* message to every other member */
-    CORE_ACTION_SERVE_CERTIFICATES,  /* answer peer from TABLE_CERTIFICATES: `refs` */
-    CORE_ACTION_SERVE_RANGE,         /* answer peer with certificates of rounds > `round`, ascending */
-    CORE_ACTION_SERVE_HEADER,        /* answer peer with `refs[0]` from TABLE_HEADERS */
-    CORE_ACTION_LOOK_UP_BATCH,       /* is `digest` in the local batch log? then BATCH_STORED */
-    CORE_ACTION_FETCH_BATCH,         /* ask peer's bulk link for `digest` */
-    CORE_ACTION_ACKNOWLEDGE_BATCH,   /* tell the author `peer` that `digest` is durable here */
-    CORE_ACTION_BATCH_CERTIFIED,     /* own batch `digest` is in a certified header, durable here */
-    CORE_ACTION_BATCH_DROPPED,       /* `digest` was never named for gc_depth rounds: forget it */
-    CORE_ACTION_DELIVER,             /* pre-block `index`, made and durable: `record` */
-    CORE_ACTION_CERTIFY,             /* pre-block `index` has its certificate: `message` is the quorum */
-    CORE_ACTION_READY,               /* rejoin or first sync is over */
-    CORE_ACTION_CUT_PEER,            /* a peer's own link carried a bad signature: close it */
-    CORE_ACTION_ALARM,               /* `reason`: stop the process; something impossible was seen */
+    CORE_ACTION_PERSIST,            /* put key -> value in table */
+    CORE_ACTION_ERASE,              /* delete key; same durability as a PERSIST */
+    CORE_ACTION_ERASE_BELOW,        /* delete every key of table below `key` */
+    CORE_ACTION_SEND,               /* message to peer on its control link */
+    CORE_ACTION_BROADCAST,          /* message to every other member */
+    CORE_ACTION_SERVE_CERTIFICATES, /* answer peer from TABLE_CERTIFICATES: `refs` */
+    CORE_ACTION_SERVE_RANGE,   /* answer peer with certificates of rounds > `round`, ascending */
+    CORE_ACTION_SERVE_HEADER,  /* answer peer with `refs[0]` from TABLE_HEADERS */
+    CORE_ACTION_LOOK_UP_BATCH, /* is `digest` in the local batch log? then BATCH_STORED */
+    CORE_ACTION_FETCH_BATCH,   /* ask peer's bulk link for `digest` */
+    CORE_ACTION_ACKNOWLEDGE_BATCH, /* tell the author `peer` that `digest` is durable here */
+    CORE_ACTION_BATCH_CERTIFIED,   /* own batch `digest` is in a certified header, durable here */
+    CORE_ACTION_BATCH_DROPPED,     /* `digest` was never named for gc_depth rounds: forget it */
+    CORE_ACTION_DELIVER,           /* pre-block `index`, made and durable: `record` */
+    CORE_ACTION_CERTIFY,  /* pre-block `index` has its certificate: `message` is the quorum */
+    CORE_ACTION_READY,    /* rejoin or first sync is over */
+    CORE_ACTION_CUT_PEER, /* a peer's own link carried a bad signature: close it */
+    CORE_ACTION_ALARM,    /* `reason`: stop the process; something impossible was seen */
 };
 
 /* A vertex by name. */
@@ -159,49 +166,56 @@ struct core_actions {
     size_t count;
 };
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 /* Bytes of memory a core with these options needs. */
 size_t core_bytes(const struct core_options *options);
 
-/* Builds a core in `memory` (core_bytes(options) bytes, 64-byte aligned, owned by the caller).
+/* Builds a core in `memory` (core_bytes(options) bytes, 64-byte aligned and ZERO-FILLED, owned by the caller).
  * ERR_CONFIG when self is not a member or the key is not that member's. Nothing to close. */
 enum status core_init(struct core **ret_core, void *memory, const struct core_options *options);
 
-/* Recovery, before START: for each table in enum order, the driver asks where to begin and then feeds
- * every record from there on in key order. `ret_key` takes CORE_KEY_BYTES_MAX bytes; returns the length
- * of the first key wanted, 0 for all, or SIZE_MAX when nothing of the table is wanted. */
+/* Recovery, before START: for each table in enum order, the driver asks where to begin and then
+ * feeds every record from there on in key order. `ret_key` takes CORE_KEY_BYTES_MAX bytes; returns
+ * the length of the first key wanted, 0 for all, or SIZE_MAX when nothing of the table is wanted.
+ */
 size_t core_recover_first(const struct core *core, enum core_table table, uint8_t *ret_key);
 
 /* Takes one recovered record. ERR_CORRUPT: the store must not be used. */
-enum status core_recover(struct core *core, enum core_table table, struct bytes key, struct bytes value);
+enum status core_recover(struct core *core,
+                         enum core_table table,
+                         struct bytes key,
+                         struct bytes value);
 
 /* One event in, the ordered actions out. The actions are valid until the next call. */
 struct core_actions core_step(struct core *core, const struct core_event *event);
 
-/* When the core wants a TIMER event, on the clock of core_event.now_us; UINT64_MAX: never. May be in
- * the past: then there is more work to do right now (a long catch-up is cut into several steps). */
+/* When the core wants a TIMER event, on the clock of core_event.now_us; UINT64_MAX: never. May be
+ * in the past: then there is more work to do right now (a long catch-up is cut into several steps).
+ */
 uint64_t core_deadline_us(const struct core *core);
 
 /* Walks every cross-module invariant; a broken one is a failed CHECK. */
 void core_check(const struct core *core);
 
-/* ---- looking in ---------------------------------------------------------------------------------- */
+/* ---- looking in
+ * ---------------------------------------------------------------------------------- */
 
 /* Why peers' input was refused; counted per reason. */
-#define CORE_REFUSAL_TABLE(X)                                                                      \
-    X(MALFORMED)                                                                                   \
-    X(UNKNOWN_KIND)                                                                                \
-    X(UNKNOWN_AUTHORITY)                                                                           \
-    X(EPOCH)                                                                                       \
-    X(SIGNATURE)                                                                                   \
-    X(DUPLICATE)                                                                                   \
-    X(STALE)                                                                                       \
-    X(AHEAD)                                                                                       \
-    X(PARENTS)                                                                                     \
-    X(TIMESTAMP)                                                                                   \
-    X(EQUIVOCATION)                                                                                \
-    X(UNSOLICITED)                                                                                 \
+#define CORE_REFUSAL_TABLE(X) \
+    X(MALFORMED)              \
+    X(UNKNOWN_KIND)           \
+    X(UNKNOWN_AUTHORITY)      \
+    X(EPOCH)                  \
+    X(SIGNATURE)              \
+    X(DUPLICATE)              \
+    X(STALE)                  \
+    X(AHEAD)                  \
+    X(PARENTS)                \
+    X(TIMESTAMP)              \
+    X(EQUIVOCATION)           \
+    X(UNSOLICITED)            \
     X(FULL)
 enum core_refusal {
 #define CORE_REFUSAL_ENUM(name) REFUSED_##name,
@@ -211,24 +225,24 @@ enum core_refusal {
 };
 
 struct core_status {
-    round_t round;                 /* of the newest own header */
-    round_t quorum_round;          /* highest round with a certificate quorum in the DAG */
-    round_t anchor_round;          /* last ordered anchor, p */
+    round_t round;        /* of the newest own header */
+    round_t quorum_round; /* highest round with a certificate quorum in the DAG */
+    round_t anchor_round; /* last ordered anchor, p */
     round_t gc_round;
-    round_t floor;                 /* nothing is signed at or below it (rejoin) */
-    round_t peer_round;            /* highest certified round a peer has claimed or shown */
-    uint64_t ordering_sequence;    /* ordering records made */
-    uint64_t preblock_index;       /* last pre-block made */
-    uint64_t certified_index;      /* last pre-block with a certificate */
-    uint64_t skipped_anchors;      /* since start */
-    uint64_t direct_commits;       /* by certified children, since start */
-    uint64_t fast_commits;         /* by first headers, since start */
-    uint64_t indirect_commits;     /* since start */
-    uint64_t certificates;         /* accepted into the DAG since start */
-    uint64_t suspended;            /* certificates waiting for parents now */
-    uint64_t missing_batches;      /* batches waited for now */
-    uint64_t unnamed_bytes;        /* own batches not yet named, bytes */
-    uint64_t unordered_bytes;      /* own payload certified but not ordered, bytes */
+    round_t floor;              /* nothing is signed at or below it (rejoin) */
+    round_t peer_round;         /* highest certified round a peer has claimed or shown */
+    uint64_t ordering_sequence; /* ordering records made */
+    uint64_t preblock_index;    /* last pre-block made */
+    uint64_t certified_index;   /* last pre-block with a certificate */
+    uint64_t skipped_anchors;   /* since start */
+    uint64_t direct_commits;    /* by certified children, since start */
+    uint64_t fast_commits;      /* by first headers, since start */
+    uint64_t indirect_commits;  /* since start */
+    uint64_t certificates;      /* accepted into the DAG since start */
+    uint64_t suspended;         /* certificates waiting for parents now */
+    uint64_t missing_batches;   /* batches waited for now */
+    uint64_t unnamed_bytes;     /* own batches not yet named, bytes */
+    uint64_t unordered_bytes;   /* own payload certified but not ordered, bytes */
     uint64_t refusals[CORE_REFUSALS];
     bool ready;
     bool syncing;
@@ -236,28 +250,29 @@ struct core_status {
 
 void core_get_status(const struct core *core, struct core_status *ret_status);
 
-/* True while own unordered payload is over its bound: the worker should seal larger batches and slow its
- * intake. */
+/* True while own unordered payload is over its bound: the worker should seal larger batches and
+ * slow its intake. */
 bool core_is_pressed(const struct core *core);
 
-/* ---- trace --------------------------------------------------------------------------------------- */
+/* ---- trace
+ * --------------------------------------------------------------------------------------- */
 
-#define CORE_TRACE_TABLE(X)                                                                        \
-    X(PROPOSED, "proposed header")                                                                 \
-    X(VOTED, "voted for")                                                                          \
-    X(CERTIFIED, "certified")                                                                      \
-    X(SUSPENDED, "suspended")                                                                      \
-    X(ANCHOR_DIRECT, "anchor direct")                                                              \
-    X(ANCHOR_FAST, "anchor fast")                                                                  \
-    X(ANCHOR_INDIRECT, "anchor indirect")                                                          \
-    X(ANCHOR_SKIPPED, "anchor skipped")                                                            \
-    X(ORDERED, "ordered anchor")                                                                   \
-    X(PREBLOCK, "pre-block")                                                                       \
-    X(PREBLOCK_CERTIFIED, "pre-block certified")                                                   \
-    X(EQUIVOCATION, "equivocation by")                                                             \
-    X(SYNC, "range sync from")                                                                     \
-    X(FETCH, "fetch batch from")                                                                   \
-    X(REFUSED, "refused message from")                                                             \
+#define CORE_TRACE_TABLE(X)                      \
+    X(PROPOSED, "proposed header")               \
+    X(VOTED, "voted for")                        \
+    X(CERTIFIED, "certified")                    \
+    X(SUSPENDED, "suspended")                    \
+    X(ANCHOR_DIRECT, "anchor direct")            \
+    X(ANCHOR_FAST, "anchor fast")                \
+    X(ANCHOR_INDIRECT, "anchor indirect")        \
+    X(ANCHOR_SKIPPED, "anchor skipped")          \
+    X(ORDERED, "ordered anchor")                 \
+    X(PREBLOCK, "pre-block")                     \
+    X(PREBLOCK_CERTIFIED, "pre-block certified") \
+    X(EQUIVOCATION, "equivocation by")           \
+    X(SYNC, "range sync from")                   \
+    X(FETCH, "fetch batch from")                 \
+    X(REFUSED, "refused message from")           \
     X(REJOINED, "rejoined above")
 enum core_trace_kind {
 #define CORE_TRACE_ENUM(name, text) TRACE_##name,
@@ -275,8 +290,8 @@ struct core_trace {
     struct digest digest;
 };
 
-/* Renders a trace as one stable line without newline, NUL-terminated, at most `len` bytes: time in ms,
- * words of CORE_TRACE_TABLE, author@round, value, first 8 hex digits of the digest. */
+/* Renders a trace as one stable line without newline, NUL-terminated, at most `len` bytes: time in
+ * ms, words of CORE_TRACE_TABLE, author@round, value, first 8 hex digits of the digest. */
 void core_trace_text(char *ret, size_t len, const struct core_trace *trace);
 
 #endif

@@ -1,0 +1,554 @@
+#include "consensus/core/batch_table.h"
+
+void batch_table_place(struct batch_table *table,
+                       struct region *region,
+                       const struct committee *committee,
+                       authority_t self,
+                       uint64_t seed)
+{
+    CHECK(committee->count >= 1);
+    CHECK(self < committee->count);
+    table->committee = committee;
+    table->self = self;
+    table->capacity = BATCH_ENTRIES_PER_AUTHOR * (committee->count < 2 ? 2 : committee->count);
+    table->used_max = 0;
+    table->acked_bytes = 0;
+    table->entries = region_take(region, sizeof *table->entries * (size_t)table->capacity);
+    digest_map_place(&table->map, region, table->capacity, seed);
+    table->unnamed_bytes = region_take(region, sizeof *table->unnamed_bytes * committee->count);
+    table->lag_bytes = region_take(region, sizeof *table->lag_bytes * committee->count);
+    table->streamed_until = region_take(region, sizeof *table->streamed_until * committee->count);
+    for (unsigned i = 0; i < BATCH_LISTS; i++) {
+        table->lists[i] = (struct batch_queue){.first = BATCH_NONE, .last = BATCH_NONE, .count = 0};
+    }
+}
+
+uint32_t batch_table_find(const struct batch_table *table, const struct digest *digest)
+{
+    return digest_map_get(&table->map, digest);
+}
+
+struct batch_entry *batch_table_entry(const struct batch_table *table, uint32_t entry)
+{
+    CHECK(entry < table->used_max);
+    CHECK(table->entries[entry].list != BATCH_LIST_FREE);
+    return &table->entries[entry];
+}
+
+bool batch_entry_is_held(const struct batch_entry *entry)
+{
+    return entry->list != BATCH_LIST_MISSING && entry->list != BATCH_LIST_FETCHING;
+}
+
+bool batch_table_holds(const struct batch_table *table, const struct batch_info *info)
+{
+    uint32_t number = batch_table_find(table, &info->digest);
+
+    if (number == BATCH_NONE) return false;
+    return batch_entry_is_held(&table->entries[number]) &&
+           table->entries[number].worker == info->worker;
+}
+
+/* ---- lists ---- */
+
+static void list_remove(struct batch_table *table, uint32_t number)
+{
+    struct batch_entry *entry = &table->entries[number];
+    struct batch_queue *queue = &table->lists[entry->list];
+
+    CHECK(queue->count > 0);
+    if (entry->previous == BATCH_NONE) {
+        queue->first = entry->next;
+    } else {
+        table->entries[entry->previous].next = entry->next;
+    }
+    if (entry->next == BATCH_NONE) {
+        queue->last = entry->previous;
+    } else {
+        table->entries[entry->next].previous = entry->previous;
+    }
+    queue->count--;
+}
+
+static void list_insert(struct batch_table *table,
+                        uint32_t number,
+                        enum batch_list list,
+                        bool in_front)
+{
+    struct batch_entry *entry = &table->entries[number];
+    struct batch_queue *queue = &table->lists[list];
+    uint32_t *neighbour_end = in_front ? &queue->first : &queue->last;
+    uint32_t neighbour = *neighbour_end;
+
+    entry->list = (uint8_t)list;
+    entry->previous = in_front ? BATCH_NONE : neighbour;
+    entry->next = in_front ? neighbour : BATCH_NONE;
+    if (neighbour == BATCH_NONE) {
+        queue->first = number;
+        queue->last = number;
+    } else if (in_front) {
+        table->entries[neighbour].previous = number;
+        queue->first = number;
+    } else {
+        table->entries[neighbour].next = number;
+        queue->last = number;
+    }
+    queue->count++;
+}
+
+static uint64_t entry_charge(const struct batch_entry *entry)
+{
+    return u64_max(entry->bytes, BATCH_CHARGE_BYTES_MIN);
+}
+
+/* True when the entry counts as unnamed of its author. */
+static bool entry_is_unnamed(const struct batch_entry *entry)
+{
+    return entry->list == BATCH_LIST_UNNAMED ||
+           (entry->list == BATCH_LIST_NAMEABLE && !entry->was_named);
+}
+
+static void entry_move(struct batch_table *table,
+                       uint32_t number,
+                       enum batch_list list,
+                       bool in_front)
+{
+    struct batch_entry *entry = &table->entries[number];
+
+    if (entry_is_unnamed(entry)) {
+        CHECK(table->unnamed_bytes[entry->author] >= entry_charge(entry));
+        table->unnamed_bytes[entry->author] -= entry_charge(entry);
+    }
+    list_remove(table, number);
+    list_insert(table, number, list, in_front);
+    if (entry_is_unnamed(entry)) table->unnamed_bytes[entry->author] += entry_charge(entry);
+}
+
+/* ---- making and forgetting ---- */
+
+/* An entry that may be given up to make room, or BATCH_NONE. */
+static uint32_t entry_evictable(const struct batch_table *table)
+{
+    static const enum batch_list order[] = {BATCH_LIST_UNNAMED, BATCH_LIST_MISSING,
+                                            BATCH_LIST_NAMED};
+
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        uint32_t number = table->lists[order[i]].first;
+
+        for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
+            const struct batch_entry *entry = &table->entries[number];
+
+            if (entry->pins == 0 && entry->author != table->self) return number;
+            number = entry->next;
+        }
+    }
+    return BATCH_NONE;
+}
+
+static uint32_t entry_new(struct batch_table *table, const struct digest *digest)
+{
+    struct batch_queue *free_list = &table->lists[BATCH_LIST_FREE];
+    uint32_t number;
+
+    if (free_list->count == 0 && table->used_max == table->capacity) {
+        uint32_t victim = entry_evictable(table);
+
+        if (victim == BATCH_NONE) return BATCH_NONE;
+        batch_table_forget(table, victim);
+    }
+    if (free_list->count > 0) {
+        number = free_list->first;
+        list_remove(table, number);
+    } else {
+        number = table->used_max++;
+    }
+    CHECK(number < table->capacity);
+    memset(&table->entries[number], 0, sizeof table->entries[number]);
+    table->entries[number].digest = *digest;
+    digest_map_put(&table->map, digest, number);
+    return number;
+}
+
+/* Peers that never acknowledged a forgotten own batch no longer lag because of it. */
+static void entry_settle_lag(struct batch_table *table, const struct batch_entry *entry)
+{
+    if (entry->author != table->self || !batch_entry_is_held(entry)) return;
+    for (authority_t peer = 0; peer < table->committee->count; peer++) {
+        if (peer == table->self || authority_set_has(&entry->holders, peer)) continue;
+        table->lag_bytes[peer] = u64_minus(table->lag_bytes[peer], entry->bytes);
+    }
+}
+
+void batch_table_forget(struct batch_table *table, uint32_t number)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+
+    CHECK(entry->pins == 0);
+    entry_settle_lag(table, entry);
+    digest_map_remove(&table->map, &entry->digest);
+    entry_move(table, number, BATCH_LIST_FREE, true);
+    CHECK(entry->list == BATCH_LIST_FREE);
+}
+
+static void entry_fill(struct batch_entry *entry, const struct batch_stored *stored)
+{
+    entry->bytes = stored->bytes;
+    entry->transactions = stored->transactions;
+    entry->worker = stored->worker;
+    entry->created_at = stored->created_at;
+    entry->author = stored->author;
+}
+
+/* A missing batch has come. */
+static void entry_arrive(struct batch_table *table,
+                         uint32_t number,
+                         const struct batch_stored *stored)
+{
+    struct batch_entry *entry = &table->entries[number];
+
+    entry_fill(entry, stored);
+    entry_move(table, number, entry->pins > 0 ? BATCH_LIST_PINNED : BATCH_LIST_NAMED, false);
+    CHECK(batch_entry_is_held(entry));
+}
+
+static void own_start_lag(struct batch_table *table, const struct batch_entry *entry)
+{
+    for (authority_t peer = 0; peer < table->committee->count; peer++) {
+        if (peer == table->self || authority_set_has(&entry->holders, peer)) continue;
+        table->lag_bytes[peer] += entry->bytes;
+    }
+}
+
+enum status batch_table_store(struct batch_table *table,
+                              uint32_t *ret_entry,
+                              const struct batch_stored *stored,
+                              round_t round)
+{
+    uint32_t number = batch_table_find(table, &stored->digest);
+    bool own = stored->author == table->self;
+    struct batch_entry *entry;
+
+    CHECK(stored->author < table->committee->count);
+    CHECK(stored->bytes >= 1);
+    if (stored->streamed && stored->created_at > table->streamed_until[stored->author]) {
+        table->streamed_until[stored->author] = stored->created_at;
+    }
+    if (number != BATCH_NONE) {
+        if (batch_entry_is_held(&table->entries[number])) return ERR_DUPLICATE;
+        entry_arrive(table, number, stored);
+        if (own) own_start_lag(table, &table->entries[number]);
+        *ret_entry = number;
+        return OK;
+    }
+    if (!own && batch_table_is_full(table, stored->author)) return ERR_FULL;
+    number = entry_new(table, &stored->digest);
+    if (number == BATCH_NONE) return ERR_FULL;
+    entry = &table->entries[number];
+    entry_fill(entry, stored);
+    entry->round = round;
+    list_insert(table, number, own ? BATCH_LIST_NAMEABLE : BATCH_LIST_UNNAMED, false);
+    table->unnamed_bytes[stored->author] += entry_charge(entry);
+    if (own) own_start_lag(table, entry);
+    if (own && table->committee->members[table->self].stake >= table->committee->quorum) {
+        entry->acknowledged = true;
+        table->acked_bytes += entry->bytes;
+    }
+    *ret_entry = number;
+    return OK;
+}
+
+enum status batch_table_name(struct batch_table *table,
+                             uint32_t *ret_entry,
+                             const struct batch_info *info,
+                             authority_t author,
+                             round_t round,
+                             uint64_t fetch_at_us)
+{
+    uint32_t number = batch_table_find(table, &info->digest);
+    struct batch_entry *entry;
+
+    if (number == BATCH_NONE) {
+        number = entry_new(table, &info->digest);
+        if (number == BATCH_NONE) return ERR_FULL;
+        entry = &table->entries[number];
+        entry->worker = info->worker;
+        entry->created_at = info->created_at;
+        entry->author = author;
+        entry->due_us = fetch_at_us;
+        list_insert(table, number, BATCH_LIST_MISSING, false);
+    }
+    entry = &table->entries[number];
+    if (round > entry->round || entry->list == BATCH_LIST_UNNAMED) entry->round = round;
+    switch ((enum batch_list)entry->list) {
+    case BATCH_LIST_UNNAMED:
+    case BATCH_LIST_NAMEABLE:
+    case BATCH_LIST_RENAME:
+    case BATCH_LIST_NAMED:
+        entry->was_named = entry->was_named || author == table->self;
+        entry_move(table, number, BATCH_LIST_NAMED, false);
+        break;
+    case BATCH_LIST_PINNED:
+    case BATCH_LIST_MISSING:
+    case BATCH_LIST_FETCHING:
+        break;
+    case BATCH_LIST_FREE:
+    case BATCH_LISTS:
+        CHECK(false);
+    }
+    *ret_entry = number;
+    return OK;
+}
+
+void batch_table_pin(struct batch_table *table, uint32_t number)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+
+    entry->pins++;
+    CHECK(entry->pins != 0);
+    if (batch_entry_is_held(entry)) entry_move(table, number, BATCH_LIST_PINNED, false);
+}
+
+void batch_table_unpin(struct batch_table *table, uint32_t number)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+
+    CHECK(entry->pins > 0);
+    entry->pins--;
+    if (entry->pins == 0) batch_table_forget(table, number);
+}
+
+/* ---- acknowledgements ---- */
+
+bool batch_table_acknowledge(struct batch_table *table, uint32_t number, authority_t peer)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+    struct authority_set with_self;
+
+    CHECK(peer < table->committee->count);
+    if (authority_set_has(&entry->holders, peer)) return false;
+    authority_set_add(&entry->holders, peer);
+    if (entry->author != table->self || !batch_entry_is_held(entry)) return false;
+    table->lag_bytes[peer] = u64_minus(table->lag_bytes[peer], entry->bytes);
+    with_self = entry->holders;
+    authority_set_add(&with_self, table->self);
+    if (entry->acknowledged) return false;
+    if (committee_stake(table->committee, &with_self) < table->committee->quorum) return false;
+    entry->acknowledged = true;
+    table->acked_bytes += entry->bytes;
+    return true;
+}
+
+uint64_t batch_table_quorum_lag(const struct batch_table *table)
+{
+    const struct committee *committee = table->committee;
+    struct authority_set fast = {{0, 0}};
+    uint64_t lag = 0;
+
+    authority_set_add(&fast, table->self);
+    while (committee_stake(committee, &fast) < committee->quorum) {
+        authority_t best = committee->count == 1 ? 0 : (authority_t)committee->count;
+
+        for (authority_t peer = 0; peer < committee->count; peer++) {
+            if (authority_set_has(&fast, peer)) continue;
+            if (best == committee->count || table->lag_bytes[peer] < table->lag_bytes[best]) {
+                best = peer;
+            }
+        }
+        CHECK(best < committee->count);
+        authority_set_add(&fast, best);
+        lag = u64_max(lag, table->lag_bytes[best]);
+    }
+    return lag;
+}
+
+uint64_t batch_table_take_acked(struct batch_table *table)
+{
+    uint64_t bytes = table->acked_bytes;
+
+    table->acked_bytes = 0;
+    return bytes;
+}
+
+/* ---- naming again ---- */
+
+void batch_table_make_nameable(struct batch_table *table, uint32_t number)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+
+    CHECK(entry->pins == 0);
+    CHECK(batch_entry_is_held(entry));
+    entry->was_named = true;
+    entry_move(table, number, BATCH_LIST_NAMEABLE, true);
+}
+
+void batch_table_rename_later(struct batch_table *table, uint32_t number, uint64_t due_us)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+
+    CHECK(entry->pins == 0);
+    CHECK(batch_entry_is_held(entry));
+    entry->due_us = due_us;
+    entry_move(table, number, BATCH_LIST_RENAME, false);
+}
+
+uint64_t batch_table_rename_due(struct batch_table *table, uint64_t now_us)
+{
+    while (table->lists[BATCH_LIST_RENAME].first != BATCH_NONE) {
+        uint32_t number = table->lists[BATCH_LIST_RENAME].first;
+
+        if (table->entries[number].due_us > now_us) return table->entries[number].due_us;
+        batch_table_make_nameable(table, number);
+    }
+    return UINT64_MAX;
+}
+
+/* ---- fetching ---- */
+
+/* When a missing batch should be asked for. */
+static uint64_t entry_due(const struct batch_table *table, const struct batch_entry *entry)
+{
+    return table->streamed_until[entry->author] > entry->created_at ? 0 : entry->due_us;
+}
+
+/* A due entry of FETCHING, or BATCH_NONE; those that give way go back to MISSING. */
+static uint32_t fetching_due(struct batch_table *table, uint64_t *deadline_us, uint64_t now_us)
+{
+    uint32_t number = table->lists[BATCH_LIST_FETCHING].first;
+
+    while (number != BATCH_NONE) {
+        struct batch_entry *entry = &table->entries[number];
+        uint32_t next = entry->next;
+
+        if (entry->due_us > now_us) {
+            *deadline_us = u64_min(*deadline_us, entry->due_us);
+        } else if (entry->asked >= BATCH_ASKED_MAX && entry->pins == 0 && !entry->certified) {
+            entry->due_us = now_us + BATCH_GIVE_WAY_US;
+            entry->asked = 0;
+            entry->created_at = UINT64_MAX; /* its author's stream tells nothing any more */
+            entry_move(table, number, BATCH_LIST_MISSING, false);
+        } else {
+            return number;
+        }
+        number = next;
+    }
+    return BATCH_NONE;
+}
+
+uint32_t batch_table_fetch_due(struct batch_table *table,
+                               uint64_t *ret_deadline_us,
+                               uint64_t now_us)
+{
+    uint64_t deadline = UINT64_MAX;
+    uint32_t number = fetching_due(table, &deadline, now_us);
+
+    if (number != BATCH_NONE) {
+        table->entries[number].due_us = now_us + BATCH_FETCH_RETRY_US;
+        table->entries[number].asked++;
+        return number;
+    }
+    if (table->lists[BATCH_LIST_FETCHING].count < BATCH_FETCHES_MAX) {
+        number = table->lists[BATCH_LIST_MISSING].first;
+    }
+    for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
+        struct batch_entry *entry = &table->entries[number];
+        uint64_t due = entry_due(table, entry);
+
+        if (due <= now_us) {
+            entry->due_us = now_us + BATCH_FETCH_RETRY_US;
+            entry->next_peer = entry->author;
+            entry->asked = 1;
+            entry_move(table, number, BATCH_LIST_FETCHING, false);
+            return number;
+        }
+        deadline = u64_min(deadline, due);
+        number = entry->next;
+    }
+    *ret_deadline_us = deadline;
+    return BATCH_NONE;
+}
+
+authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t number, uint32_t attempt)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+    uint32_t count = table->committee->count;
+    authority_t peer = entry->next_peer;
+
+    CHECK(entry->list == BATCH_LIST_FETCHING);
+    if (attempt == 1) {
+        /* Where the round robin begins differs from batch to batch, so that the load spreads. */
+        peer = (authority_t)((peer + entry->digest.bytes[0]) % count);
+    }
+    for (uint32_t tries = 0; tries < 2 * count; tries++) {
+        bool holder = authority_set_has(&entry->holders, peer);
+
+        /* Known holders only, in the first turn, when there are any. */
+        if (peer != table->self &&
+            (attempt == 0 || holder || tries >= count || authority_set_is_empty(&entry->holders))) {
+            break;
+        }
+        peer = (authority_t)((peer + 1) % count);
+    }
+    entry->next_peer = (authority_t)((peer + 1) % count);
+    return peer;
+}
+
+/* ---- what nothing needs any more ---- */
+
+uint32_t batch_table_stale_unnamed(const struct batch_table *table, round_t round)
+{
+    uint32_t number = table->lists[BATCH_LIST_UNNAMED].first;
+
+    if (number == BATCH_NONE) return BATCH_NONE;
+    return table->entries[number].round <= round ? number : BATCH_NONE;
+}
+
+uint32_t batch_table_stale_named(const struct batch_table *table,
+                                 enum batch_list list,
+                                 round_t round)
+{
+    uint32_t number = table->lists[list].first;
+
+    CHECK(list == BATCH_LIST_NAMED || list == BATCH_LIST_MISSING || list == BATCH_LIST_FETCHING);
+    for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
+        const struct batch_entry *entry = &table->entries[number];
+
+        if (entry->pins == 0 && entry->round <= round) return number;
+        if (entry->pins == 0 && list == BATCH_LIST_NAMED) return BATCH_NONE;
+        number = entry->next;
+    }
+    return BATCH_NONE;
+}
+
+bool batch_table_is_full(const struct batch_table *table, authority_t author)
+{
+    CHECK(author < table->committee->count);
+    return table->unnamed_bytes[author] >= UNNAMED_BATCH_BYTES_MAX;
+}
+
+uint64_t batch_table_missing(const struct batch_table *table)
+{
+    return (uint64_t)table->lists[BATCH_LIST_MISSING].count +
+           table->lists[BATCH_LIST_FETCHING].count;
+}
+
+void batch_table_check(const struct batch_table *table)
+{
+    uint32_t counted = 0;
+
+    for (unsigned i = 0; i < BATCH_LISTS; i++) {
+        const struct batch_queue *queue = &table->lists[i];
+
+        CHECK((queue->first == BATCH_NONE) == (queue->count == 0));
+        CHECK((queue->last == BATCH_NONE) == (queue->count == 0));
+        if (queue->count > 0) {
+            CHECK(table->entries[queue->first].previous == BATCH_NONE);
+            CHECK(table->entries[queue->last].next == BATCH_NONE);
+            CHECK(table->entries[queue->first].list == i);
+        }
+        counted += queue->count;
+    }
+    CHECK(counted == table->used_max);
+    CHECK(counted - table->lists[BATCH_LIST_FREE].count == table->map.used);
+    CHECK(table->lists[BATCH_LIST_FETCHING].count <= BATCH_FETCHES_MAX);
+    CHECK(table->lag_bytes[table->self] == 0);
+}

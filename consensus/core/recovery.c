@@ -1,0 +1,301 @@
+#include "common/bcs.h"
+#include "common/crypto.h"
+#include "consensus/core/core_state.h"
+
+/* ---- where each table is read from ---- */
+
+static uint64_t first_ordering(const struct core *core)
+{
+    uint64_t window = u64_minus(core->stored.ordering_last, SCHEDULE_WINDOW - 1);
+
+    return u64_max(1, u64_min(window, core->cut + 1));
+}
+
+static uint64_t first_preblock(const struct core *core)
+{
+    uint64_t uncertified = core->stored.certified_last + 1;
+
+    uncertified = u64_max(uncertified, u64_minus(core->stored.preblock_last, ATTESTOR_RING - 1));
+    return u64_max(1, u64_min(uncertified, core->stored.preblock_last));
+}
+
+size_t core_recover_first(const struct core *core, enum core_table table, uint8_t *ret_key)
+{
+    CHECK(!core->started);
+    switch (table) {
+    case TABLE_ORDERING:
+        return key_of_number(ret_key, first_ordering(core));
+    case TABLE_PREBLOCKS:
+        return key_of_number(ret_key, first_preblock(core));
+    case TABLE_PREBLOCK_CERTIFICATES:
+        return key_of_number(ret_key, u64_max(1, core->stored.certified_last));
+    case TABLE_ATTESTATIONS:
+        return key_of_number(ret_key, core->attestor.certified + 1);
+    case TABLE_CERTIFICATES:
+        return key_of_slot(ret_key, dag_gc_round(core->dag) + 1, 0);
+    case TABLE_META:
+    case TABLE_OWN_HEADERS:
+    case TABLE_HEADERS:
+    case TABLE_VOTES:
+        return 0;
+    case TABLE_EXECUTED:
+    case TABLE_EVIDENCE:
+    case CORE_TABLES:
+        return SIZE_MAX;
+    }
+    return SIZE_MAX;
+}
+
+/* ---- one record each ---- */
+
+static bool key_is(struct bytes key, struct bytes name)
+{
+    return key.len == name.len && memcmp(key.data, name.data, name.len) == 0;
+}
+
+/* Names that are not ours belong to the driver. */
+static enum status recover_meta(struct core *core, struct bytes key, struct bytes value)
+{
+    struct reader reader = reader_make(value.data, value.len);
+    uint64_t number = reader_u64(&reader);
+    bool is_number = reader_done(&reader);
+
+    if (key_is(key, META_ORDERING))
+        core->stored.ordering_last = number;
+    else if (key_is(key, META_CUT))
+        core->cut = number;
+    else if (key_is(key, META_PREBLOCK))
+        core->stored.preblock_last = number;
+    else if (key_is(key, META_CERTIFIED))
+        core->stored.certified_last = number;
+    else if (key_is(key, META_FLOOR))
+        core->floor = number;
+    else if (key_is(key, META_REJOINING))
+        core->rejoin.active = number != 0;
+    else
+        return OK;
+    return is_number ? OK : ERR_CORRUPT;
+}
+
+static enum status recover_ordering(struct core *core, struct bytes value)
+{
+    struct ordering_record record;
+    enum status status = ordering_record_open(&record, value);
+
+    if (status != OK) return ERR_CORRUPT;
+    status = orderer_replay(core->orderer, core->dag, value);
+    if (status != OK) return status;
+    if (record.sequence <= core->cut) return OK;
+    if (!core_pend_has_room(core)) return ERR_CORRUPT; /* more than we would ever let wait */
+    core_pend(core, &record);
+    return OK;
+}
+
+static enum status recover_preblock(struct core *core, struct bytes value)
+{
+    struct preblock_record record;
+    struct digest digest;
+
+    if (preblock_record_open(&record, value) != OK) return ERR_CORRUPT;
+    if (record.header.index <= core->attestor.made) return ERR_CORRUPT;
+    preblock_digest(&digest, &record.header);
+    attestor_note_made(&core->attestor, record.header.index, &digest);
+    core->chain = preblock_chain_after(&record.header);
+    return OK;
+}
+
+static enum status recover_preblock_certificate(struct core *core,
+                                                struct bytes key,
+                                                struct bytes value)
+{
+    struct reader reader = reader_make(value.data, value.len);
+    struct preblock_proof *newest = &core->attestor.newest;
+    uint64_t index;
+
+    if (number_of_key(&index, key) != OK) return ERR_CORRUPT;
+    quorum_decode(&newest->quorum, &reader);
+    if (!reader_done(&reader) || index > core->attestor.made) return ERR_CORRUPT;
+    newest->index = index;
+    newest->digest = core->attestor.digests[index % ATTESTOR_RING];
+    core->attestor.certified = u64_max(core->attestor.certified, index);
+    return OK;
+}
+
+static enum status recover_attestation(struct core *core, struct bytes key, struct bytes value)
+{
+    struct wire_attestation attestation = {.authority = core->self};
+    enum status status;
+
+    if (number_of_key(&attestation.index, key) != OK) return ERR_CORRUPT;
+    if (value.len != sizeof attestation.digest.bytes) return ERR_CORRUPT;
+    memcpy(attestation.digest.bytes, value.data, value.len);
+    if (attestation.index > core->attestor.made) return ERR_CORRUPT;
+    if (attestation.index + ATTESTOR_RING <= core->attestor.made) return OK;
+    if (!digest_equal(&attestation.digest,
+                      &core->attestor.digests[attestation.index % ATTESTOR_RING])) {
+        return ERR_CORRUPT;
+    }
+    crypto_sign(&attestation.signature, SCOPE_PREBLOCK, &attestation.digest, &core->options.key);
+    status = attestor_add(&core->attestor, &attestation, true);
+    return status == OK || status == ERR_STALE ? OK : ERR_CORRUPT;
+}
+
+static enum status recover_certificate(struct core *core, struct bytes value)
+{
+    struct certificate certificate;
+    struct digest digest;
+    enum status status;
+    bool verified;
+
+    if (certificate_row_read(&certificate, &verified, value) != OK) return ERR_CORRUPT;
+    if (header_validate(&certificate.header, core->committee) != OK) return ERR_CORRUPT;
+    header_digest(&digest, &certificate.header);
+    status = dag_insert(core->dag, &certificate.header, &digest);
+    if (status == ERR_STALE) return OK;
+    if (status != OK) return ERR_CORRUPT;
+    synchronizer_set_implied(&core->synchronizer, certificate.header.round,
+                             certificate.header.author, !verified);
+    if (verified && certificate.header.round > core->proof.header.round) core->proof = certificate;
+    return OK;
+}
+
+static enum status recover_header(struct core *core, struct bytes value, bool own)
+{
+    struct header header;
+    struct signature signature;
+    struct digest digest;
+
+    if (header_row_read(&header, &signature, value) != OK) return ERR_CORRUPT;
+    if (header_validate(&header, core->committee) != OK) return ERR_CORRUPT;
+    if (own != (header.author == core->self)) return ERR_CORRUPT;
+    header_digest(&digest, &header);
+    if (own && header.round > core->own_header.round) {
+        core->own_header = header;
+        core->own_signature = signature;
+        core->own_digest = digest;
+    }
+    if (header.round <= dag_gc_round(core->dag)) return OK;
+    (void)certifier_add_header(&core->certifier, &header, &digest, &signature);
+    return OK;
+}
+
+static enum status recover_vote(struct core *core, struct bytes key, struct bytes value)
+{
+    struct vertex_ref ref;
+
+    if (slot_of_key(&ref.round, &ref.author, key) != OK) return ERR_CORRUPT;
+    if (value.len != sizeof ref.digest.bytes || ref.author >= core->committee->count)
+        return ERR_CORRUPT;
+    if (ref.round == 0) return ERR_CORRUPT;
+    memcpy(ref.digest.bytes, value.data, value.len);
+    voter_record(&core->voter, &ref, NULL);
+    return OK;
+}
+
+enum status core_recover(struct core *core,
+                         enum core_table table,
+                         struct bytes key,
+                         struct bytes value)
+{
+    CHECK(!core->started);
+    switch (table) {
+    case TABLE_META:
+        return recover_meta(core, key, value);
+    case TABLE_ORDERING:
+        return recover_ordering(core, value);
+    case TABLE_PREBLOCKS:
+        return recover_preblock(core, value);
+    case TABLE_PREBLOCK_CERTIFICATES:
+        return recover_preblock_certificate(core, key, value);
+    case TABLE_ATTESTATIONS:
+        return recover_attestation(core, key, value);
+    case TABLE_CERTIFICATES:
+        return recover_certificate(core, value);
+    case TABLE_OWN_HEADERS:
+        return recover_header(core, value, true);
+    case TABLE_HEADERS:
+        return recover_header(core, value, false);
+    case TABLE_VOTES:
+        return recover_vote(core, key, value);
+    case TABLE_EXECUTED:
+    case TABLE_EVIDENCE:
+    case CORE_TABLES:
+        return OK;
+    }
+    return ERR_CORRUPT;
+}
+
+/* ---- START ---- */
+
+static void look_up_missing(struct core *core)
+{
+    uint32_t number = core->batches.lists[BATCH_LIST_MISSING].first;
+
+    for (; number != BATCH_NONE; number = core->batches.entries[number].next) {
+        core->batches.entries[number].due_us =
+            core->now_us + core->options.parameters.batch_fetch_us;
+        core_look_up(core, number);
+    }
+}
+
+/* Payload of everything live is needed or may be: certified and unordered, voted for, our own. */
+static void name_recovered(struct core *core)
+{
+    static const struct quorum nobody;
+    size_t slots = (size_t)CERTIFIER_ROUNDS * core->committee->count;
+
+    for (round_t r = dag_gc_round(core->dag) + 1; r <= dag_highest_round(core->dag); r++) {
+        for (authority_t a = 0; a < core->committee->count; a++) {
+            const struct dag_vertex *vertex = dag_get(core->dag, r, a);
+            struct header header;
+
+            if (vertex == NULL || vertex->ordered) continue;
+            header.author = a;
+            header.round = r;
+            header.payload_count = vertex->payload_count;
+            for (uint32_t i = 0; i < vertex->payload_count; i++)
+                header.payload[i] = vertex->payload[i];
+            core_name_batches(core, &header, &nobody);
+        }
+    }
+    for (size_t i = 0; i < slots; i++) {
+        struct certifier_slot *slot = &core->certifier.slots[i];
+        const struct header *header;
+
+        if (slot->headers_count == 0) continue;
+        header = slot->headers[0].header;
+        if (dag_certified(core->dag, slot->round, slot->author) != NULL) {
+            slot->certified = true;
+            continue;
+        }
+        if (slot->author == core->self) {
+            (void)dag_note_first_header(core->dag, header, &slot->headers[0].digest);
+        }
+        core_name_batches(core, header, NULL);
+        if (slot->author != core->self) core_add_candidate(core, header);
+    }
+}
+
+void core_start(struct core *core)
+{
+    CHECK(!core->started);
+    core->started = true;
+    if (orderer_replay_end(core->orderer) != OK) core_alarm(core, "ordering records do not agree");
+    if (orderer_sequence(core->orderer) != core->stored.ordering_last) {
+        core_alarm(core, "the last ordering record is missing");
+    }
+    if (core->attestor.made != core->stored.preblock_last) {
+        core_alarm(core, "the last pre-block is missing");
+    }
+    if (core->own_header.round > core->proposer.highest) {
+        core->proposer.highest = core->own_header.round;
+    }
+    proposer_note_proposed(&core->proposer, core->proposer.highest, core->now_us);
+    proposer_note_round(&core->proposer, core_quorum_round(core), core->now_us);
+    core_restart_retry(core);
+    core->dag_dirty = true;
+    core->candidates_dirty = true;
+    if (core->options.rejoin || core->rejoin.active) core_rejoin_start(core);
+    name_recovered(core);
+    look_up_missing(core);
+}

@@ -1,0 +1,184 @@
+#include "consensus/core/wire.h"
+
+#include "common/bcs.h"
+
+/* Room for the fields around the certificates of an answer: kind, last, and a count of up to 5
+ * bytes. The count is written in its fixed place at the end, so certificates are appended behind
+ * the widest one and the front is moved up to meet them. */
+#define ANSWER_PREFIX_BYTES 7u
+
+void wire_answer_begin(struct wire_answer *answer, uint8_t *memory)
+{
+    static const uint8_t prefix[ANSWER_PREFIX_BYTES];
+
+    CHECK(memory != NULL);
+    answer->writer = writer_make(memory, WIRE_ANSWER_BYTES_MAX);
+    answer->count = 0;
+    writer_copy(&answer->writer, prefix, sizeof prefix);
+    CHECK(!answer->writer.failed);
+}
+
+bool wire_answer_append(struct wire_answer *answer, struct bytes value)
+{
+    CHECK(value.len > 1);
+    if (value.data[0] != 1) return true; /* never serve what was not verified here */
+    if (answer->count >= WIRE_ANSWER_CERTIFICATES_MAX) return false;
+    if (value.len - 1 > answer->writer.capacity - answer->writer.len) return false;
+    writer_copy(&answer->writer, value.data + 1, value.len - 1);
+    CHECK(!answer->writer.failed);
+    answer->count++;
+    return true;
+}
+
+struct bytes wire_answer_finish(struct wire_answer *answer, bool last)
+{
+    uint8_t prefix[ANSWER_PREFIX_BYTES];
+    struct writer front = writer_make(prefix, sizeof prefix);
+    uint8_t *begin;
+
+    CHECK(answer->writer.len >= ANSWER_PREFIX_BYTES);
+    writer_u8(&front, WIRE_CERTIFICATES);
+    writer_u8(&front, last ? 1 : 0);
+    bcs_write_length(&front, answer->count);
+    CHECK(!front.failed);
+    begin = answer->writer.data + (ANSWER_PREFIX_BYTES - front.len);
+    memcpy(begin, prefix, front.len);
+    return (struct bytes){begin, answer->writer.len - (ANSWER_PREFIX_BYTES - front.len)};
+}
+
+struct bytes wire_header_body(uint8_t *memory, struct bytes value)
+{
+    CHECK(memory != NULL);
+    CHECK(value.len <= HEADER_BYTES_MAX + 64);
+    memory[0] = WIRE_HEADER;
+    memcpy(memory + 1, value.data, value.len);
+    return (struct bytes){memory, value.len + 1};
+}
+
+void vertex_encode(struct writer *writer, const struct vertex_ref *ref)
+{
+    writer_u64(writer, ref->round);
+    writer_u16(writer, ref->author);
+    writer_copy(writer, ref->digest.bytes, sizeof ref->digest.bytes);
+}
+
+void vertex_decode(struct vertex_ref *ret_ref, struct reader *reader)
+{
+    ret_ref->round = reader_u64(reader);
+    ret_ref->author = reader_u16(reader);
+    reader_copy(reader, ret_ref->digest.bytes, sizeof ret_ref->digest.bytes);
+}
+
+void wire_write_header(struct writer *writer,
+                       const struct header *header,
+                       const struct signature *signature)
+{
+    writer_u8(writer, WIRE_HEADER);
+    header_encode(writer, header);
+    writer_copy(writer, signature->bytes, sizeof signature->bytes);
+}
+
+void wire_write_vote(struct writer *writer, const struct vote *vote)
+{
+    writer_u8(writer, WIRE_VOTE);
+    vote_encode(writer, vote);
+}
+
+void wire_write_attestation(struct writer *writer, const struct wire_attestation *attestation)
+{
+    writer_u8(writer, WIRE_ATTESTATION);
+    writer_u64(writer, attestation->index);
+    writer_copy(writer, attestation->digest.bytes, sizeof attestation->digest.bytes);
+    writer_u16(writer, attestation->authority);
+    writer_copy(writer, attestation->signature.bytes, sizeof attestation->signature.bytes);
+}
+
+void wire_write_want(struct writer *writer, const struct vertex_ref *refs, size_t count)
+{
+    CHECK(count >= 1);
+    CHECK(count <= WIRE_WANT_REFS_MAX);
+    writer_u8(writer, WIRE_WANT);
+    bcs_write_length(writer, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        vertex_encode(writer, &refs[i]);
+}
+
+void wire_write_want_range(struct writer *writer, round_t after)
+{
+    writer_u8(writer, WIRE_WANT_RANGE);
+    writer_u64(writer, after);
+}
+
+void wire_write_want_header(struct writer *writer, const struct vertex_ref *ref)
+{
+    writer_u8(writer, WIRE_WANT_HEADER);
+    vertex_encode(writer, ref);
+}
+
+void wire_write_position(struct writer *writer, const struct wire_position *position)
+{
+    writer_u8(writer, WIRE_POSITION);
+    writer_u64(writer, position->quorum_round);
+    writer_u64(writer, position->anchor_round);
+    writer_u64(writer, position->certified_index);
+    writer_u8(writer, position->rejoining ? 1 : 0);
+}
+
+void wire_write_preblock_certificate(struct writer *writer,
+                                     uint64_t index,
+                                     const struct digest *digest,
+                                     const struct quorum *quorum)
+{
+    writer_u8(writer, WIRE_PREBLOCK_CERTIFICATE);
+    writer_u64(writer, index);
+    writer_copy(writer, digest->bytes, sizeof digest->bytes);
+    quorum_encode(writer, quorum);
+}
+
+void wire_write_want_preblock_certificate(struct writer *writer, uint64_t index)
+{
+    writer_u8(writer, WIRE_WANT_PREBLOCK_CERTIFICATE);
+    writer_u64(writer, index);
+}
+
+void wire_write_rejoin_query(struct writer *writer, uint64_t nonce)
+{
+    writer_u8(writer, WIRE_REJOIN_QUERY);
+    writer_u64(writer, nonce);
+}
+
+void wire_write_rejoin_answer(struct writer *writer,
+                              uint64_t nonce,
+                              const struct certificate *proof)
+{
+    writer_u8(writer, WIRE_REJOIN_ANSWER);
+    writer_u64(writer, nonce);
+    bcs_write_length(writer, proof == NULL ? 0 : 1);
+    if (proof != NULL) certificate_encode(writer, proof);
+}
+
+void wire_write_batch_ack(struct writer *writer, const struct digest *digest)
+{
+    writer_u8(writer, WIRE_BATCH_ACK);
+    writer_copy(writer, digest->bytes, sizeof digest->bytes);
+}
+
+void wire_read_attestation(struct wire_attestation *ret_attestation, struct reader *reader)
+{
+    ret_attestation->index = reader_u64(reader);
+    reader_copy(reader, ret_attestation->digest.bytes, sizeof ret_attestation->digest.bytes);
+    ret_attestation->authority = reader_u16(reader);
+    reader_copy(reader, ret_attestation->signature.bytes, sizeof ret_attestation->signature.bytes);
+}
+
+void wire_read_position(struct wire_position *ret_position, struct reader *reader)
+{
+    uint8_t rejoining;
+
+    ret_position->quorum_round = reader_u64(reader);
+    ret_position->anchor_round = reader_u64(reader);
+    ret_position->certified_index = reader_u64(reader);
+    rejoining = reader_u8(reader);
+    if (rejoining > 1) reader_fail(reader);
+    ret_position->rejoining = rejoining == 1;
+}
