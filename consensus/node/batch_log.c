@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/hash_pages.h"
@@ -50,80 +49,6 @@ static struct segment *segment_of(struct batch_log *log, struct batch_place plac
     const size_t at = place.segment - log->segments[0].number;
     CHECK(at < log->segments_count);
     return &log->segments[at];
-}
-
-/* Begins the next segment; what the finished one holds is durable before the new one exists. */
-static enum status batch_log_roll(struct batch_log *log)
-{
-    struct segment segment;
-    uint32_t number = 1;
-    uint64_t previous_bytes = 0;
-    enum status status = OK;
-
-    if (log->segments_count > 0) {
-        struct segment *last = &log->segments[log->segments_count - 1];
-        number = last->number + 1;
-        previous_bytes = last->bytes;
-        if (log->sync == SYNC_ALWAYS) status = segment_sync(last);
-    }
-    if (status == OK) {
-        status = segment_create(&segment, log->directory, number, previous_bytes, log->direct,
-                                log->sync == SYNC_ALWAYS);
-    }
-    if (status != OK) return status;
-    log->direct = segment.direct;
-    segment.synced = segment.bytes;
-    segment.used_round = log->newest_round;
-    (void)batch_log_add_segment(log, &segment);
-    return OK;
-}
-
-/* ---- the ring ---- */
-
-static void ring_drop_oldest(struct batch_log *log)
-{
-    struct ring_entry *entry = &log->ring[log->ring_begin];
-
-    CHECK(log->ring_count > 0);
-    log->ring_bytes -= entry->buffer->capacity;
-    buffer_unref(entry->buffer);
-    entry->buffer = NULL;
-    log->ring_begin = (log->ring_begin + 1) % RING_ENTRIES_MAX;
-    log->ring_count--;
-}
-
-/* Keeps a reference to the buffer, or a copy when the batch is small in a large buffer: the ring's
- * memory is for batches. */
-static void ring_add(struct batch_log *log,
-                     struct batch_place place,
-                     const struct batch_log_item *item)
-{
-    const size_t record_bytes = (size_t)place.pages * SEGMENT_PAGE;
-    const bool copy = item->buffer->capacity / 2 > record_bytes;
-
-    if (record_bytes > log->ring_bytes_max) return;
-    struct buffer *buffer = copy ? buffer_new(record_bytes) : buffer_ref(item->buffer);
-    if (copy) {
-        memcpy(buffer->data + BUFFER_BATCH, item->buffer->data + BUFFER_BATCH, item->record.bytes);
-    }
-    while (log->ring_count > 0 && (log->ring_count == RING_ENTRIES_MAX ||
-                                   log->ring_bytes + buffer->capacity > log->ring_bytes_max)) {
-        ring_drop_oldest(log);
-    }
-    log->ring[(log->ring_begin + log->ring_count) % RING_ENTRIES_MAX] =
-        (struct ring_entry){.place = place, .record = item->record, .buffer = buffer};
-    log->ring_count++;
-    log->ring_bytes += buffer->capacity;
-}
-
-/* Newest first: what was appended last is read most. */
-static const struct ring_entry *ring_find(const struct batch_log *log, struct batch_place place)
-{
-    for (size_t i = log->ring_count; i > 0; i--) {
-        const struct ring_entry *entry = &log->ring[(log->ring_begin + i - 1) % RING_ENTRIES_MAX];
-        if (entry->place.page == place.page && entry->place.segment == place.segment) return entry;
-    }
-    return NULL;
 }
 
 /* ---- reading ---- */
@@ -176,7 +101,7 @@ enum status batch_log_locate(struct batch_log *log,
     uint8_t *page = NULL;
 
     while (batch_index_next(log->index, &place, &cursor, digest)) {
-        const struct ring_entry *entry = ring_find(log, place);
+        const struct ring_entry *entry = batch_ring_find(&log->ring, place);
         enum status status = OK;
         if (entry != NULL) {
             record = entry->record;
@@ -247,7 +172,7 @@ enum status batch_log_read(struct batch_log *log,
     uint64_t cursor = 0;
 
     while (batch_index_next(log->index, &place, &cursor, digest)) {
-        const struct ring_entry *entry = ring_find(log, place);
+        const struct ring_entry *entry = batch_ring_find(&log->ring, place);
         if (entry != NULL) {
             if (!digest_equal(&entry->record.digest, digest)) continue;
             log->stats.ring_hits++;
@@ -261,121 +186,6 @@ enum status batch_log_read(struct batch_log *log,
         if (status != ERR_NOT_FOUND) result = status;
     }
     return result;
-}
-
-/* ---- appending ---- */
-
-/* Records of one group that go to the segment now written, as parts of one write. */
-struct run {
-    struct iovec parts[BATCH_LOG_GROUP_MAX];
-    int count;
-    uint64_t bytes;
-};
-
-static enum status batch_log_flush_run(struct batch_log *log, struct run *run)
-{
-    struct segment *segment = &log->segments[log->segments_count - 1];
-
-    if (run->count == 0) return OK;
-    const enum status status = segment_write(segment, run->parts, run->count, segment->bytes);
-    if (status != OK) return status;
-    segment->bytes += run->bytes;
-    log->stats.appended += run->bytes;
-    log->direct = segment->direct;
-    run->count = 0;
-    run->bytes = 0;
-    return OK;
-}
-
-/* Places one batch at the end of the run: fills in its log header and padding, and enters it in the
- * index. */
-static void batch_log_place(struct batch_log *log,
-                            struct run *run,
-                            const struct batch_log_item *item)
-{
-    struct segment *segment = &log->segments[log->segments_count - 1];
-    const uint64_t bytes = segment_record_bytes(item->record.bytes);
-    const uint64_t offset = segment->bytes + run->bytes;
-    const size_t end = (size_t)BUFFER_BATCH + item->record.bytes;
-    const struct batch_place place = {.segment = segment->number,
-                                      .page = (uint32_t)(offset / SEGMENT_PAGE) & 0xffffffu,
-                                      .pages = (uint8_t)(bytes / SEGMENT_PAGE)};
-
-    CHECK(item->buffer->capacity >= bytes);
-    CHECK(offset % SEGMENT_PAGE == 0);
-    segment_record_encode(item->buffer->data, segment, offset, &item->record);
-    memset(item->buffer->data + end, 0, (size_t)bytes - end);
-    run->parts[run->count++] = (struct iovec){item->buffer->data, (size_t)bytes};
-    run->bytes += bytes;
-    CHECK(batch_index_add(log->index, &item->record.digest, place));
-    segment->batches++;
-    segment->used_round = log->newest_round;
-    ring_add(log, place, item);
-}
-
-static bool group_has_earlier(const struct batch_log_item *items, size_t at)
-{
-    for (size_t i = 0; i < at; i++) {
-        if (digest_equal(&items[i].record.digest, &items[at].record.digest)) return true;
-    }
-    return false;
-}
-
-static enum status batch_log_write_group(struct batch_log *log,
-                                         const struct batch_log_item *items,
-                                         size_t count)
-{
-    struct run run = {.count = 0};
-    struct batch_record record;
-    struct batch_place place;
-    enum status status = OK;
-
-    for (size_t i = 0; status == OK && i < count; i++) {
-        CHECK(items[i].record.bytes > 0);
-        CHECK(items[i].record.bytes <= BATCH_BYTES_MAX);
-        if (group_has_earlier(items, i)) continue;
-        /* A candidate may be a record of this very group: then it has to be in the file to be
-         * looked at. */
-        uint64_t cursor = 0;
-        if (batch_index_next(log->index, &place, &cursor, &items[i].record.digest)) {
-            status = batch_log_flush_run(log, &run);
-            if (status != OK) break;
-            if (batch_log_locate(log, &place, &record, &items[i].record.digest) == OK) continue;
-        }
-        const struct segment *last = &log->segments[log->segments_count - 1];
-        if (last->bytes + run.bytes + segment_record_bytes(items[i].record.bytes) >
-                log->segment_bytes &&
-            last->bytes + run.bytes > SEGMENT_PAGE) {
-            status = batch_log_flush_run(log, &run);
-            if (status == OK) status = batch_log_roll(log);
-        }
-        if (status == OK) batch_log_place(log, &run, &items[i]);
-    }
-    if (status == OK) status = batch_log_flush_run(log, &run);
-    struct segment *last = &log->segments[log->segments_count - 1];
-    if (status == OK && log->sync == SYNC_ALWAYS && last->synced != last->bytes) {
-        status = segment_sync(last);
-    }
-    /* With SYNC_PROCESS a finished write is as durable as it gets. */
-    if (status == OK) last->synced = last->bytes;
-    return status;
-}
-
-enum status batch_log_append(struct batch_log *log,
-                             const struct batch_log_item *items,
-                             size_t count)
-{
-    CHECK(count <= BATCH_LOG_GROUP_MAX);
-    if (log->failed) return ERR_IO;
-    if (batch_index_count(log->index) + count > BATCH_LOG_ENTRIES_MAX) return ERR_FULL;
-
-    const enum status status = batch_log_write_group(log, items, count);
-    if (status != OK) {
-        log->failed = true;
-        return ERR_IO;
-    }
-    log->stats.groups++;
-    return OK;
 }
 
 /* ---- retention ---- */
@@ -419,9 +229,7 @@ enum status batch_log_retain(struct batch_log *log,
     if (!deleted) return ERR_IO;
     if (oldest->fd >= 0) log->open_count--;
     segment_close(oldest);
-    while (log->ring_count > 0 && log->ring[log->ring_begin].place.segment == oldest->number) {
-        ring_drop_oldest(log);
-    }
+    batch_ring_drop_segment(&log->ring, oldest->number);
     batch_index_drop_below(log->index, oldest->number + 1, oldest->batches);
     log->segments_count--;
     memmove(log->segments, log->segments + 1, log->segments_count * sizeof *log->segments);
@@ -457,10 +265,8 @@ enum status batch_log_open(struct batch_log **ret_log,
         options->segment_bytes == 0 ? BATCH_LOG_SEGMENT_BYTES : options->segment_bytes;
     CHECK(log->segment_bytes <= SEGMENT_BYTES_MAX);
     log->direct = !options->buffered;
-    log->ring = calloc(RING_ENTRIES_MAX, sizeof *log->ring);
+    batch_ring_init(&log->ring, options->ring_bytes);
     CHECK(log->directory != NULL);
-    CHECK(log->ring != NULL);
-    log->ring_bytes_max = options->ring_bytes;
     (void)getrandom(&key, sizeof key, 0);
     log->index = batch_index_new(BATCH_LOG_ENTRIES_MAX, key);
 
@@ -485,12 +291,10 @@ void batch_log_close(struct batch_log *log)
     if (log->sync == SYNC_PROCESS && !log->failed && log->segments_count > 0) {
         (void)syncfs(log->segments[log->segments_count - 1].fd);
     }
-    while (log->ring_count > 0)
-        ring_drop_oldest(log);
+    batch_ring_close(&log->ring);
     for (size_t i = 0; i < log->segments_count; i++)
         segment_close(&log->segments[i]);
     batch_index_free(log->index);
-    free(log->ring);
     free(log->segments);
     free(log->directory);
     free(log);

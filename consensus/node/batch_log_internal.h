@@ -2,12 +2,9 @@
 #ifndef CONSENSUS_NODE_BATCH_LOG_INTERNAL_H
 #define CONSENSUS_NODE_BATCH_LOG_INTERNAL_H
 
+#include "consensus/node/batch_ring.h"
 #include "consensus/node/batch_segment.h"
 #include "consensus/node/store_error.h"
-
-/* Recent buffers in the ring at the most, however small they are: it is searched from end to end.
- */
-#define RING_ENTRIES_MAX 1024u
 
 /* Segment files open for reading at once. */
 #define OPEN_SEGMENTS_MAX 16u
@@ -16,14 +13,8 @@
  */
 #define ROUND_UNKNOWN UINT64_MAX
 
-struct ring_entry {
-    struct batch_place place;
-    struct batch_record record;
-    struct buffer *buffer;
-};
-
 /* Invariants: segments are numbered without a gap, ascending; the last one is open and is the one
- * written to; ring_bytes is the capacity of the ring's buffers and at most ring_bytes_max. */
+ * written to. */
 struct batch_log {
     char *directory;
     enum sync_mode sync;
@@ -36,17 +27,15 @@ struct batch_log {
     size_t open_count;
     struct batch_index *index;
     round_t newest_round; /* of the pre-blocks noted */
-
-    struct ring_entry *ring; /* RING_ENTRIES_MAX, oldest at ring_begin */
-    size_t ring_begin;
-    size_t ring_count;
-    size_t ring_bytes;
-    size_t ring_bytes_max;
+    struct batch_ring ring;
     struct batch_log_stats stats;
 };
 
 /* The segment at the end of the array is new. */
 struct segment *batch_log_add_segment(struct batch_log *log, const struct segment *segment);
+
+/* Begins the next segment; what the finished one holds is durable before the new one exists. */
+enum status batch_log_roll(struct batch_log *log);
 
 /* The file of the segment is open afterwards; another one may be closed for it. ERR_IO. */
 enum status batch_log_use_segment(struct batch_log *log, struct segment *segment);

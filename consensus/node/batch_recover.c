@@ -178,13 +178,10 @@ static enum status recover_tail(struct batch_log *log, char *ret_error, struct s
     walk_close(&walk);
     if (status != OK) return refuse_io(ret_error, log, segment);
 
-    if (end < segment->bytes) {
-        bool synced = end < mark;
-        if (!synced) status = tail_is_synced(&synced, segment, end);
-        if (status != OK) return refuse_io(ret_error, log, segment);
-        if (synced) return refuse_corrupt(ret_error, log, segment, end);
-    }
-    if (mark > end) return refuse_corrupt(ret_error, log, segment, end);
+    bool synced = mark > end;
+    if (!synced && end < segment->bytes) status = tail_is_synced(&synced, segment, end);
+    if (status != OK) return refuse_io(ret_error, log, segment);
+    if (synced) return refuse_corrupt(ret_error, log, segment, end);
     status = tail_check(&end, segment, mark, end);
     if (status != OK) return refuse_io(ret_error, log, segment);
     if (end < segment->bytes) {

@@ -59,7 +59,7 @@ enum status history_begin(struct history **ret_history,
     if (status == OK &&
         (history->record.header.index != index || history->record.vertices_count == 0 ||
          history->record.vertices_count > PREBLOCK_VERTICES_MAX ||
-         history->record.header.bytes > PREBLOCK_BYTES_MAX)) {
+         history->record.header.bytes > PREBLOCK_BYTES_MAX + HEADER_PAYLOAD_BYTES_MAX)) {
         status = ERR_CORRUPT;
     }
     if (status != OK) {

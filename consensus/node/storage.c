@@ -289,6 +289,7 @@ enum status storage_open(struct storage **ret_storage,
         status = store_refuse(ret_error, ERR_IO, "%s: no file descriptor left",
                               options->store.directory);
     }
+    if (status == OK) storage_publish_stats(storage);
     if (status == OK && pthread_create(&storage->thread, NULL, storage_thread_main, storage) != 0) {
         status =
             store_refuse(ret_error, ERR_IO, "%s: no thread to be had", options->store.directory);

@@ -84,6 +84,9 @@ uint64_t storage_now_us(void);
 /* Answers a request. */
 void storage_complete(struct storage *storage, struct storage_request *request, enum status status);
 
+/* Makes the figures of the turn visible to storage_get_stats. */
+void storage_publish_stats(struct storage *storage);
+
 void *storage_thread_main(void *argument);
 
 /* Is there a read to go on with? One slice of it. */

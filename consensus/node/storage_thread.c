@@ -140,8 +140,9 @@ static void storage_do_appends(struct storage *storage)
 
 /* ---- figures ---- */
 
-static void storage_publish_stats(struct storage *storage, uint64_t now_us)
+void storage_publish_stats(struct storage *storage)
 {
+    const uint64_t now_us = storage_now_us();
     struct storage_stats *now = &storage->now;
 
     if (now_us - storage->stats_refreshed_us >= STATS_REFRESH_US) {
@@ -168,14 +169,13 @@ static void storage_turn(struct storage *storage)
     storage_retain_committed(storage);
     storage_do_appends(storage);
     if (storage_has_read(storage)) storage_read_slice(storage);
-    storage_publish_stats(storage, storage_now_us());
+    storage_publish_stats(storage);
 }
 
 void *storage_thread_main(void *argument)
 {
     struct storage *storage = argument;
 
-    storage_publish_stats(storage, storage_now_us());
     for (;;) {
         storage_gather(storage);
         if (!storage_is_idle(storage)) {

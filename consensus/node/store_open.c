@@ -121,6 +121,7 @@ static enum status store_open_database(struct store *store, char *ret_error, boo
         if (error != NULL) {
             /* The directory is there but the database does not begin: whatever RocksDB calls it. */
             rocksdb_free(error);
+            if (listed != NULL) rocksdb_list_column_families_destroy(listed, listed_count);
             return store_refuse(ret_error, ERR_CORRUPT,
                                 "%s: corrupt store, start with --rejoin: no readable manifest",
                                 store->path);
