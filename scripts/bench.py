@@ -98,9 +98,9 @@ def measure(args, cluster):
     endpoints = [cluster.url(n, 2) for n in range(1, live + 1)]
     total = args.warm_up + args.duration
     spammer = start(
-        f"{tools}/dsn-spammer", "--endpoint", ",".join(endpoints), "--rate", str(args.rate),
+        f"{tools}/dsn-spammer", "--endpoint", ",".join(endpoints), *(["--rate", str(args.rate)] if args.rate else ["--max-rate"]),
         "--size", str(args.size), "--connections", str(args.streams), "--group", str(args.group),
-        "--duration", str(total + 2), "--json",
+        "--duration", f"{total + 2}s", "--json",
     )
     listener = None
     try:
@@ -110,7 +110,7 @@ def measure(args, cluster):
         begun = time.monotonic()
         listener = start(
             f"{tools}/dsn-listener", "--endpoint", cluster.url(1, 1), "--from-id", "tip",
-            "--duration", str(args.duration), "--summary-json",
+            "--duration", f"{args.duration}s", "--summary-json",
         )
         out, _ = listener.communicate(timeout=args.duration + 30)
         cpu = cpu_seconds(pids) - cpu

@@ -47,8 +47,25 @@ static enum status count_payloads(struct counting *counting, const struct subdag
     return OK;
 }
 
-/* Rounds and times of the certificates: only three fields of each header are looked at. */
-static void read_header(struct bytes certificate, uint64_t *ret_round, uint64_t *ret_created_ms)
+/* A BatchInfo: when the batch was sealed. */
+static void read_batch_info(struct item *item, struct bytes bytes, uint64_t now_ms)
+{
+    struct reader reader = reader_make(bytes.data, bytes.len);
+    struct pb_field field;
+
+    while (pb_next(&field, &reader)) {
+        if (field.number != 3 || field.kind != PB_VARINT) continue;
+        item->sealed_ms += u64_minus(now_ms, field.value);
+        item->sealed_count++;
+    }
+}
+
+/* Rounds and times of the certificates: only a few fields of each header are looked at. */
+static void read_header(struct item *item,
+                        struct bytes certificate,
+                        uint64_t now_ms,
+                        uint64_t *ret_round,
+                        uint64_t *ret_created_ms)
 {
     struct reader reader = reader_make(certificate.data, certificate.len);
     struct pb_field field;
@@ -63,11 +80,13 @@ static void read_header(struct bytes certificate, uint64_t *ret_round, uint64_t 
         while (pb_next(&inner, &header)) {
             if (inner.number == 2) *ret_round = inner.value;
             if (inner.number == 4) *ret_created_ms = inner.value;
+            if (inner.number == 5 && inner.kind == PB_BYTES)
+                read_batch_info(item, inner.bytes, now_ms);
         }
     }
 }
 
-static void count_certificates(struct item *item, const struct subdag *subdag)
+static void count_certificates(struct item *item, const struct subdag *subdag, uint64_t now_ms)
 {
     struct reader cursor = reader_make(subdag->bytes.data, subdag->bytes.len);
     struct bytes certificate;
@@ -75,7 +94,7 @@ static void count_certificates(struct item *item, const struct subdag *subdag)
 
     while (subdag_next_certificate(&certificate, &cursor)) {
         uint64_t round, created_ms;
-        read_header(certificate, &round, &created_ms);
+        read_header(item, certificate, now_ms, &round, &created_ms);
         first_round = u64_min(first_round, round);
         last_round = u64_max(last_round, round);
         first_ms = u64_min(first_ms, created_ms);
@@ -112,7 +131,7 @@ enum status item_read(struct item *ret_item,
 
     if (status != OK) return status;
     item.id = subdag.id;
-    count_certificates(&item, &subdag);
+    count_certificates(&item, &subdag, now_ms);
     read_preblock(&item, &subdag);
     status = count_payloads(&counting, &subdag);
     if (status == OK) *ret_item = item;

@@ -3,6 +3,7 @@
 #ifndef CONSENSUS_TOOLS_REPORT_H
 #define CONSENSUS_TOOLS_REPORT_H
 
+#include "common/bytes.h"
 #include "common/stats.h"
 #include "consensus/tools/item.h"
 
@@ -20,17 +21,16 @@ struct report {
     uint64_t transactions;
     uint64_t bytes;
     uint64_t foreign;
-    uint64_t gaps;           /* ids that did not follow */
-    uint64_t created_sum_ms; /* from the sealing of batches to their arrival here, summed ... */
-    uint64_t created_count;  /* ... over so many sub-DAGs */
-    struct stats_histogram *latency; /* us, end to end */
+    uint64_t gaps;         /* ids that did not follow */
+    uint64_t sealed_ms;    /* from the sealing of batches to their arrival here, summed ... */
+    uint64_t sealed_count; /* ... over so many batches */
+    struct stats_histogram latency; /* us, end to end */
 };
 
 uint64_t report_now_us(void);
 
-/* `refresh`: stdout is a terminal. Never fails. */
+/* Never fails. `json`: one object per sub-DAG; `quiet`: nothing per sub-DAG. */
 void report_open(struct report *report, bool json, bool quiet);
-void report_close(struct report *report);
 
 /* One sub-DAG arrived. */
 void report_item(struct report *report, const struct item *item);
