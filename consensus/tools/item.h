@@ -14,7 +14,9 @@ struct item {
     uint64_t created_ms; /* between the oldest and the newest certificate */
     uint64_t rounds;     /* spanned by the certificates */
     uint64_t certificates;
-    uint64_t timestamp; /* ms, of the pre-block; 0 when the server has none */
+    uint64_t sealed_ms;    /* from the sealing of each named batch to now_ms, summed ... */
+    uint64_t sealed_count; /* ... over so many batches */
+    uint64_t timestamp;    /* ms, of the pre-block; 0 when the server has none */
     bool has_digest;
     struct digest digest; /* of the pre-block */
 };

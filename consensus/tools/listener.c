@@ -85,7 +85,8 @@ struct listener {
     FILE *csv;
     struct item item; /* being counted */
     uint64_t now_ms;
-    bool tip; /* skip what is already there */
+    uint64_t next_id; /* expected next */
+    bool tip;         /* skip what is already there */
     bool live;
     int code;
 };
@@ -174,6 +175,7 @@ static void take_subdag(struct listener *listener, const struct client_event *ev
         interrupted = 1;
     }
     report_item(&self->report, &self->item);
+    self->next_id = self->item.id + 1;
     if (self->settings.count > 0 && self->report.items >= self->settings.count) interrupted = 1;
 }
 
@@ -197,8 +199,7 @@ static void take_event(struct listener *listener, const struct client_event *eve
     switch (event->kind) {
     case CLIENT_EVENT_EXPORT_UP:
         log_info("Connected to %s. Exporting subdags from #%" PRIu64 "...", endpoint,
-                 listener->report.items > 0 ? listener->report.last_id + 1
-                                            : strtoull(listener->settings.from_id, NULL, 10) + 1);
+                 listener->next_id);
         break;
     case CLIENT_EVENT_EXPORT_DOWN:
         log_warn("%s: %s: %s; reconnecting", endpoint, client_code_text(event->code), event->text);
@@ -261,6 +262,7 @@ static int open_stream(struct listener *listener)
     char *end;
     uint64_t from = strtoull(settings->from_id, &end, 10);
 
+    listener->next_id = from + 1;
     listener->tip = strcmp(settings->from_id, "tip") == 0;
     if (!listener->tip && (end == settings->from_id || *end != 0))
         return fail("--from-id: %s: expected a number or tip", settings->from_id);

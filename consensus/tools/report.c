@@ -29,7 +29,7 @@ void report_open(struct report *report, bool json, bool quiet)
     report->last_us = report->started_us;
 }
 
-static double percentile(const struct report *report, double share)
+static double percentile(const struct report *report, uint32_t share)
 {
     return (double)stats_percentile(&report->latency, share) / 1000.0;
 }
@@ -84,8 +84,8 @@ static void refresh(struct report *report)
     printf("\r\033[K#%" PRIu64 " | %.1fk tx/s | %.1f MB/s | p50 %.0f ms p99 %.0f ms",
            report->last_id,
            (double)(report->transactions - report->last_transactions) / seconds / 1e3,
-           (double)(report->bytes - report->last_bytes) / seconds / 1e6, percentile(report, 0.5),
-           percentile(report, 0.99));
+           (double)(report->bytes - report->last_bytes) / seconds / 1e6, percentile(report, 5000),
+           percentile(report, 9900));
     fflush(stdout);
     report->last_us = now;
     report->last_transactions = report->transactions;
@@ -125,7 +125,7 @@ void report_summary(struct report *report, bool json)
     double seconds = (double)(report_now_us() - report->started_us) / 1e6;
     double tps = (double)report->transactions / seconds;
     double bps = (double)report->bytes / seconds;
-    uint64_t mean_ms = (uint64_t)(stats_mean(&report->latency) / 1000.0);
+    uint64_t mean_ms = stats_mean(&report->latency) / 1000;
     uint64_t consensus_ms = average(report->sealed_ms, report->sealed_count);
 
     if (report->form == REPORT_REFRESH) printf("\n");
@@ -137,16 +137,16 @@ void report_summary(struct report *report, bool json)
                ", \"p50_ms\": %.1f, \"p95_ms\": %.1f, \"p99_ms\": %.1f, \"p999_ms\": %.1f}\n",
                report->items, report->first_id, report->last_id, report->gaps, report->transactions,
                report->bytes, report->foreign, seconds, tps, bps, mean_ms, consensus_ms,
-               percentile(report, 0.5), percentile(report, 0.95), percentile(report, 0.99),
-               percentile(report, 0.999));
+               percentile(report, 5000), percentile(report, 9500), percentile(report, 9900),
+               percentile(report, 9990));
     } else if (report->form != REPORT_JSON) {
         printf("%" PRIu64 " subdags (#%" PRIu64 " to #%" PRIu64 ", %" PRIu64 " gaps), %" PRIu64
                " transactions, %" PRIu64
                " B in %.1f s: %.0f tx/s, %.0f B/s; latency p50 %.1f ms, p95 "
                "%.1f ms, p99 %.1f ms, p99.9 %.1f ms\n",
                report->items, report->first_id, report->last_id, report->gaps, report->transactions,
-               report->bytes, seconds, tps, bps, percentile(report, 0.5), percentile(report, 0.95),
-               percentile(report, 0.99), percentile(report, 0.999));
+               report->bytes, seconds, tps, bps, percentile(report, 5000), percentile(report, 9500),
+               percentile(report, 9900), percentile(report, 9990));
     }
     fflush(stdout);
 }

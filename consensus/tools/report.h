@@ -24,7 +24,7 @@ struct report {
     uint64_t gaps;         /* ids that did not follow */
     uint64_t sealed_ms;    /* from the sealing of batches to their arrival here, summed ... */
     uint64_t sealed_count; /* ... over so many batches */
-    struct stats_histogram latency; /* us, end to end */
+    struct stats latency;  /* us, end to end */
 };
 
 uint64_t report_now_us(void);

@@ -165,7 +165,7 @@ static int run_load(const struct settings *settings)
 struct single {
     struct client *client;
     struct client_channel *channel;
-    struct stats_histogram latency;
+    struct stats latency;
     uint64_t sent;
     uint64_t acknowledged;
     uint64_t failed;
@@ -228,10 +228,10 @@ static void send_one(struct single *single, const struct settings *settings)
 static void print_single(const struct single *single, uint64_t started_us, bool json)
 {
     double seconds = (double)(report_now_us() - started_us) / 1e6;
-    double p50 = (double)stats_percentile(&single->latency, 0.5) / 1000.0;
-    double p95 = (double)stats_percentile(&single->latency, 0.95) / 1000.0;
-    double p99 = (double)stats_percentile(&single->latency, 0.99) / 1000.0;
-    double p999 = (double)stats_percentile(&single->latency, 0.999) / 1000.0;
+    double p50 = (double)stats_percentile(&single->latency, 5000u) / 1000.0;
+    double p95 = (double)stats_percentile(&single->latency, 9500u) / 1000.0;
+    double p99 = (double)stats_percentile(&single->latency, 9900u) / 1000.0;
+    double p999 = (double)stats_percentile(&single->latency, 9990u) / 1000.0;
 
     if (json)
         printf("{\"sent\": %" PRIu64 ", \"acknowledged\": %" PRIu64 ", \"failed\": %" PRIu64
