@@ -17,8 +17,10 @@ static const char *const level_choices[] = {"accepted", "certified", "committed"
 static const struct config_field fields[] = {
     {"committee", CONFIG_STRING, FIELD(committee), NULL, 0, 0, NULL,
      "committee.json of the network", 0},
-    {"id", CONFIG_U32, FIELD(id), NULL, 1, AUTHORITIES_MAX, NULL,
-     "which member this node is, from 1 in the order of the committee file", 0},
+    {"id", CONFIG_U32, FIELD(id), "0", 0, AUTHORITIES_MAX, NULL,
+     "which member this node is, from 1 in the order of the committee file; 0: the one whose key "
+     "it has",
+     0},
     {"key", CONFIG_STRING, FIELD(key), NULL, 0, 0, NULL, "file with the signing key's seed", 0},
     {"network_key", CONFIG_STRING, FIELD(network_key), NULL, 0, 0, NULL,
      "file with the network key's seed", 0},
@@ -91,17 +93,17 @@ static enum status apply_files(struct node_options *options,
 
     if (status != OK) return status;
     if (committee_file_warning(&warning, committee)) log_warn("%s", warning.text);
-    if (settings->id > committee->committee.count)
-        return error_line_set(error, ERR_CONFIG, "--id: %u, but %s has %u authorities",
-                              settings->id, settings->committee, committee->committee.count);
-    options->self = (authority_t)(settings->id - 1);
-    member = &committee->committee.members[options->self];
     status = key_file_read(seed, settings->key, error);
     if (status != OK) return status;
     crypto_key_pair(&key, &options->key, seed);
-    if (memcmp(&key, &member->key, sizeof key) != 0)
-        return error_line_set(error, ERR_CONFIG, "%s: is not the key of authorities[%u] in %s",
-                              settings->key, options->self, settings->committee);
+    if (committee_file_find(&options->self, committee, &key) != OK)
+        return error_line_set(error, ERR_CONFIG, "%s: is no authority's key in %s", settings->key,
+                              settings->committee);
+    if (settings->id != 0 && settings->id != options->self + 1u)
+        return error_line_set(error, ERR_CONFIG,
+                              "%s: is the key of authority %u in %s, not of --id %u", settings->key,
+                              options->self + 1u, settings->committee, settings->id);
+    member = &committee->committee.members[options->self];
     status = key_file_read(options->network_seed, settings->network_key, error);
     if (status != OK) return status;
     crypto_key_pair(&key, &(struct secret_key){{0}}, options->network_seed);
