@@ -125,7 +125,10 @@ static void committed(struct node *node, uint64_t token)
     CHECK(token > node->durable);
     node->durable = token;
     while (!node->stopping && (item = outbox_take(node->outbox, node->durable)) != NULL) {
-        node_perform(node, &item->action);
+        if (item->frame != NULL)
+            node_send(node, &item->action, item->frame);
+        else
+            node_perform(node, &item->action);
         outbox_free(item);
     }
 }

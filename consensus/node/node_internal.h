@@ -57,6 +57,9 @@ void node_feed(struct node *node, struct core_event *event);
 /* Performs one action now. */
 void node_perform(struct node *node, const struct core_action *action);
 
+/* A SEND or BROADCAST whose message is in `frame` already. */
+void node_send(struct node *node, const struct core_action *action, struct buffer *frame);
+
 /* Stops the loop with a result; logs `why` once. */
 void node_stop(struct node *node, enum status result, const char *why);
 

@@ -3,9 +3,8 @@
 #include "consensus/core/wire.h"
 #include "consensus/node/node_internal.h"
 
-static void perform_send(struct node *node, const struct core_action *action)
+void node_send(struct node *node, const struct core_action *action, struct buffer *frame)
 {
-    struct buffer *frame = buffer_frame(action->message);
     if (action->kind == CORE_ACTION_SEND)
         (void)mesh_send(node->mesh, action->peer, MESH_CONTROL, frame);
     else
