@@ -9,6 +9,12 @@ void node_send(struct node *node, const struct core_action *action, struct buffe
         (void)mesh_send(node->mesh, action->peer, MESH_CONTROL, frame);
     else
         mesh_broadcast(node->mesh, MESH_CONTROL, frame);
+}
+
+static void perform_send(struct node *node, const struct core_action *action)
+{
+    struct buffer *frame = buffer_frame(action->message);
+    node_send(node, action, frame);
     buffer_unref(frame);
 }
 
