@@ -187,7 +187,7 @@ static bool is_history(struct listener *listener, const struct client_event *eve
 
     if (!listener->tip || listener->live) return false;
     if (item_read(&item, event->subdag, stamp_now_ms(), NULL, NULL) != OK) return false;
-    listener->live = item.timestamp + 1000 > stamp_now_ms();
+    listener->live = item.timestamp >= listener->started_ms;
     if (listener->live) listener->report.started_us = report_now_us();
     return !listener->live;
 }
@@ -263,6 +263,7 @@ static int open_stream(struct listener *listener)
     uint64_t from = strtoull(settings->from_id, &end, 10);
 
     listener->next_id = from + 1;
+    listener->started_ms = stamp_now_ms();
     listener->tip = strcmp(settings->from_id, "tip") == 0;
     if (!listener->tip && (end == settings->from_id || *end != 0))
         return fail("--from-id: %s: expected a number or tip", settings->from_id);
