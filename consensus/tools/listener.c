@@ -85,8 +85,9 @@ struct listener {
     FILE *csv;
     struct item item; /* being counted */
     uint64_t now_ms;
-    uint64_t next_id; /* expected next */
-    bool tip;         /* skip what is already there */
+    uint64_t next_id;    /* expected next */
+    uint64_t started_ms; /* wall clock */
+    bool tip;            /* skip what was proposed before that */
     bool live;
     int code;
 };
