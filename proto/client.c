@@ -36,7 +36,7 @@ const char *client_code_text(int code)
     return names[code];
 }
 
-/* ---- client thread ------------------------------------------------------- */
+/* ---- client thread --------------------------------------------------------------------------- */
 
 struct event *client_event_new(enum client_event_kind kind, void *user)
 {
@@ -145,7 +145,7 @@ static void run_close(struct queue_tag *tag, bool ok)
     client_exports_cancel(command->client);
 }
 
-/* ---- events -------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 int client_fd(const struct client *client)
 {
@@ -200,7 +200,7 @@ struct client_event *client_wait(struct client *client, int timeout_ms)
     }
 }
 
-/* ---- channels ------------------------------------------------------------ */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 /* The target of a URL: "http://host:port" and "host:port", with or without a slash at the end. */
 static bool parse_url(char *ret_target, size_t capacity, const char *url)
@@ -289,7 +289,7 @@ void client_channel_close(struct client_channel *channel)
     queue_post(channel->client->queue, &channel->close_tag);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 enum status client_open(struct client **ret_client, uint32_t submissions_max)
 {

@@ -109,7 +109,7 @@ struct client_event {
     uint32_t channel;
 };
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Starts the thread. `submissions_max` bounds client_submit; 0: 1024. ERR_IO when the thread or the
  * descriptor cannot be had. */
@@ -128,7 +128,7 @@ void client_event_free(struct client *client, struct client_event *event); /* NU
  * a signal interrupted the wait. */
 struct client_event *client_wait(struct client *client, int timeout_ms);
 
-/* ---- channels ------------------------------------------------------------ */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 /* A connection to one server, made when it is first needed and again whenever it broke. `url` is
  * "http://host:port", "host:port" or "http://[::1]:port". ERR_CONFIG: not such a URL; ERR_FULL. */
@@ -139,7 +139,7 @@ enum status client_channel_open(struct client_channel **ret_channel,
 /* Operations that use it go on with the connection they have. NULL is fine. */
 void client_channel_close(struct client_channel *channel);
 
-/* ---- submission ---------------------------------------------------------- */
+/* ---- submission ------------------------------------------------------------------------------ */
 
 /* Sends one transaction, copied. ERR_FULL: `submissions_max` are on their way; ERR_TOO_LARGE. An
  * unreachable server is reported by the event, at once when it refuses connections. */
@@ -173,7 +173,7 @@ void client_stream_cancel(struct client_stream *stream);
 
 /* The stream is gone once its STREAM_DONE event was freed. */
 
-/* ---- export -------------------------------------------------------------- */
+/* ---- export ---------------------------------------------------------------------------------- */
 
 /* Follows pre-blocks after `from_id` from the first of `channels` that works. `certified`: only
  * those with a certificate (servers that do not know the option ignore it). Give sub-DAG events

@@ -10,7 +10,7 @@ struct export_command {
     uint32_t generation;
 };
 
-/* ---- client thread: commands --------------------------------------------- */
+/* ---- client thread: commands ----------------------------------------------------------------- */
 
 /* An export without a connection ends at once. */
 static void end_now(struct client_export *export)
@@ -89,7 +89,7 @@ static void run_next_channel(struct queue_tag *tag, bool ok)
     free(command);
 }
 
-/* ---- program thread ------------------------------------------------------ */
+/* ---- program thread -------------------------------------------------------------------------- */
 
 static void post(struct client_export *export,
                  void (*run)(struct queue_tag *tag, bool ok),

@@ -68,7 +68,7 @@ struct ending {
     grpc_slice details;
 };
 
-/* ---- client thread ------------------------------------------------------- */
+/* ---- client thread --------------------------------------------------------------------------- */
 
 struct event *client_event_new(enum client_event_kind kind, void *user);
 void client_event_post(struct client *client, struct event *event);
@@ -105,7 +105,7 @@ uint64_t client_exports_deadline_us(const struct client *client);
 void client_exports_cancel(struct client *client);
 void client_exports_free(struct client *client);
 
-/* ---- program thread ------------------------------------------------------ */
+/* ---- program thread -------------------------------------------------------------------------- */
 
 /* The program took or freed an event of a stream or export. */
 bool stream_take_event(struct client_stream *stream, struct event *event);

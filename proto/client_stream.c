@@ -54,7 +54,7 @@ struct client_stream {
     struct queue_tag free_tag;
 };
 
-/* ---- client thread ------------------------------------------------------- */
+/* ---- client thread --------------------------------------------------------------------------- */
 
 static void start(struct client_stream *stream,
                   const grpc_op *ops,
@@ -258,7 +258,7 @@ void streams_free(struct client *client)
     }
 }
 
-/* ---- program thread ------------------------------------------------------ */
+/* ---- program thread -------------------------------------------------------------------------- */
 
 bool stream_take_event(struct client_stream *stream, struct event *event)
 {

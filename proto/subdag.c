@@ -27,7 +27,7 @@ enum {
     PAYLOAD_BATCHES = 1,
 };
 
-/* ---- writing ------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static size_t info_bytes(const struct batch_info *info)
 {
@@ -149,7 +149,7 @@ void subdag_write_end(struct writer *writer,
     pb_write_bytes(writer, SUBDAG_PREBLOCK_CERTIFICATE, writer_view(&encoded));
 }
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 enum status subdag_open(struct subdag *ret_subdag, struct bytes bytes)
 {

@@ -41,7 +41,7 @@ void subdag_write_end(struct writer *writer,
                       const struct preblock *preblock,
                       const struct quorum *quorum);
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* A SubDag, opened in place: all views are into the bytes it was opened over. */
 struct subdag {

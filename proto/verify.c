@@ -95,7 +95,7 @@ __attribute__((format(printf, 3, 4))) static enum status wrong(struct verify *ve
     return status;
 }
 
-/* ---- certificates -------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
 static enum status check_certificate(struct verify *verify,
                                      struct certificate *certificate,
@@ -153,7 +153,7 @@ static enum status open_vertex(struct verify *verify, const struct digest *diges
     return OK;
 }
 
-/* ---- batches ------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 /* The batches of one payload against the header that must name them, in its order. */
 static enum status check_payload(struct verify *verify, struct bytes payload, uint32_t number)
@@ -219,8 +219,7 @@ static enum status check_vertices(struct verify *verify, const struct subdag *su
     return OK;
 }
 
-/* ---- the pre-block
- * -------------------------------------------------------------------------------- */
+/* ---- the pre-block --------------------------------------------------------------------------- */
 
 static enum status check_chain(struct verify *verify, const struct preblock *preblock)
 {
@@ -339,7 +338,7 @@ static enum status check_preblock(struct verify *verify,
     return OK;
 }
 
-/* ---- one item ------------------------------------------------------------ */
+/* ---- one item -------------------------------------------------------------------------------- */
 
 static void remember(struct verify *verify, const struct digest *digest)
 {

@@ -49,7 +49,7 @@ bool batch_table_holds(const struct batch_table *table, const struct batch_info 
            table->entries[number].worker == info->worker;
 }
 
-/* ---- lists ---- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static void list_remove(struct batch_table *table, uint32_t number)
 {
@@ -124,7 +124,7 @@ static void entry_move(struct batch_table *table,
     if (entry_is_unnamed(entry)) table->unnamed_bytes[entry->author] += entry_charge(entry);
 }
 
-/* ---- making and forgetting ---- */
+/* ---- making and forgetting ------------------------------------------------------------------- */
 
 /* An entry that may be given up to make room, or BATCH_NONE. */
 static uint32_t entry_evictable(const struct batch_table *table)
@@ -317,7 +317,7 @@ void batch_table_unpin(struct batch_table *table, uint32_t number)
     if (entry->pins == 0) batch_table_forget(table, number);
 }
 
-/* ---- acknowledgements ---- */
+/* ---- acknowledgements ------------------------------------------------------------------------ */
 
 bool batch_table_acknowledge(struct batch_table *table, uint32_t number, authority_t peer)
 {
@@ -369,7 +369,7 @@ uint64_t batch_table_take_acked(struct batch_table *table)
     return bytes;
 }
 
-/* ---- naming again ---- */
+/* ---- naming again ---------------------------------------------------------------------------- */
 
 void batch_table_make_nameable(struct batch_table *table, uint32_t number)
 {
@@ -402,7 +402,7 @@ uint64_t batch_table_rename_due(struct batch_table *table, uint64_t now_us)
     return UINT64_MAX;
 }
 
-/* ---- fetching ---- */
+/* ---- fetching -------------------------------------------------------------------------------- */
 
 /* When a missing batch should be asked for. */
 static uint64_t entry_due(const struct batch_table *table, const struct batch_entry *entry)
@@ -492,7 +492,7 @@ authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t number, u
     return peer;
 }
 
-/* ---- what nothing needs any more ---- */
+/* ---- what nothing needs any more ------------------------------------------------------------- */
 
 uint32_t batch_table_stale_unnamed(const struct batch_table *table, round_t round)
 {

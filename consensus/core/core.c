@@ -16,7 +16,7 @@ struct core_parameters core_parameters_default(void)
                                     .clock_tolerance_ms = 1000};
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* A number peers do not know, for the positions in hash maps. */
 static uint64_t secret_seed(const struct core_options *options)
@@ -124,7 +124,7 @@ enum status core_init(struct core **ret_core, void *memory, const struct core_op
     return OK;
 }
 
-/* ---- the step ---- */
+/* ---- the step -------------------------------------------------------------------------------- */
 
 bool core_may_sign(const struct core *core, round_t round)
 {
@@ -313,7 +313,7 @@ uint64_t core_deadline_us(const struct core *core)
     return core->deadline_us;
 }
 
-/* ---- looking in ---- */
+/* ---- looking in ------------------------------------------------------------------------------ */
 
 void core_get_status(const struct core *core, struct core_status *ret_status)
 {

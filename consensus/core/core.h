@@ -27,8 +27,7 @@
 
 struct core;
 
-/* ---- options
- * ------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 /* All times in microseconds. Defaults: core_parameters_default(). */
 struct core_parameters {
@@ -60,8 +59,7 @@ struct core_options {
     void *tracer_context;
 };
 
-/* ---- storage as the core sees it
- * ----------------------------------------------------------------- */
+/* ---- storage as the core sees it ------------------------------------------------------------- */
 
 /* Tables of the metadata store. Keys are fixed-width and big-endian, so that key order is round and
  * index order. Values are in consensus/core/records.h. */
@@ -82,8 +80,7 @@ enum core_table {
 
 #define CORE_KEY_BYTES_MAX 64u
 
-/* ---- events
- * -------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 enum core_event_kind {
     CORE_EVENT_START,        /* every record was recovered; begin (or begin to rejoin) */
@@ -111,8 +108,7 @@ struct core_event {
     } batch;
 };
 
-/* ---- actions
- * ------------------------------------------------------------------------------------- */
+/* ---- actions --------------------------------------------------------------------------------- */
 
 enum core_action_kind {
     CORE_ACTION_PERSIST,            /* put key -> value in table */
@@ -166,8 +162,7 @@ struct core_actions {
     size_t count;
 };
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Bytes of memory a core with these options needs. */
 size_t core_bytes(const struct core_options *options);
@@ -199,8 +194,7 @@ uint64_t core_deadline_us(const struct core *core);
 /* Walks every cross-module invariant; a broken one is a failed CHECK. */
 void core_check(const struct core *core);
 
-/* ---- looking in
- * ---------------------------------------------------------------------------------- */
+/* ---- looking in ------------------------------------------------------------------------------ */
 
 /* Why peers' input was refused; counted per reason. */
 #define CORE_REFUSAL_TABLE(X) \
@@ -254,8 +248,7 @@ void core_get_status(const struct core *core, struct core_status *ret_status);
  * slow its intake. */
 bool core_is_pressed(const struct core *core);
 
-/* ---- trace
- * --------------------------------------------------------------------------------------- */
+/* ---- trace ----------------------------------------------------------------------------------- */
 
 #define CORE_TRACE_TABLE(X)                      \
     X(PROPOSED, "proposed header")               \

@@ -8,7 +8,7 @@ static enum core_refusal refusal_of_header(enum status status)
     return REFUSED_MALFORMED;
 }
 
-/* ---- our votes ---- */
+/* ---- our votes ------------------------------------------------------------------------------- */
 
 static void vote_of_record(const struct core *core,
                            struct vote *ret_vote,
@@ -168,7 +168,7 @@ void core_vote_candidates(struct core *core)
     core->candidates_count = kept;
 }
 
-/* ---- headers in ---- */
+/* ---- headers in ------------------------------------------------------------------------------ */
 
 void core_add_candidate(struct core *core, const struct header *header)
 {

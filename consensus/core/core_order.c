@@ -1,7 +1,7 @@
 #include "common/crypto.h"
 #include "consensus/core/core_state.h"
 
-/* ---- the ring of records that wait for their pre-blocks ---- */
+/* ---- the ring of records that wait for their pre-blocks -------------------------------------- */
 
 static size_t record_bytes_max(const struct core *core)
 {
@@ -77,7 +77,7 @@ static void pending_pop(struct core *core)
     core->meta_preblock_dirty = true;
 }
 
-/* ---- ordering ---- */
+/* ---- ordering -------------------------------------------------------------------------------- */
 
 static void note_decision(struct core *core, const struct commit_decision *decision)
 {
@@ -149,7 +149,7 @@ void core_order(struct core *core)
     core->dag_dirty = false;
 }
 
-/* ---- pre-blocks ---- */
+/* ---- pre-blocks ------------------------------------------------------------------------------ */
 
 /* Fills in the sizes of the record's batches; false when one is not here. */
 static bool record_sizes(struct core *core,
@@ -243,7 +243,7 @@ static struct bytes persist_preblock(struct core *core,
     return record;
 }
 
-/* ---- attestations ---- */
+/* ---- attestations ---------------------------------------------------------------------------- */
 
 static void certified_now(struct core *core)
 {
@@ -423,7 +423,7 @@ void core_make_preblocks(struct core *core)
     }
 }
 
-/* ---- attestations and certificates of pre-blocks in ---- */
+/* ---- attestations and certificates of pre-blocks in ------------------------------------------ */
 
 static void want_preblock_certificate(struct core *core, authority_t peer)
 {

@@ -171,7 +171,7 @@ struct core {
     } stored;
 };
 
-/* ---- core_actions.c ---- */
+/* ---- core_actions.c -------------------------------------------------------------------------- */
 
 /* True while there is room for one more unit of work in this step. */
 bool core_has_room(const struct core *core);
@@ -212,7 +212,7 @@ void core_note(struct core *core,
                uint64_t value,
                const struct digest *digest);
 
-/* ---- core.c ---- */
+/* ---- core.c ---------------------------------------------------------------------------------- */
 
 /* True when a header or vote of this round may be signed. */
 bool core_may_sign(const struct core *core, round_t round);
@@ -222,7 +222,7 @@ static inline round_t core_quorum_round(const struct core *core)
     return dag_quorum_round(core->dag);
 }
 
-/* ---- core_headers.c ---- */
+/* ---- core_headers.c -------------------------------------------------------------------------- */
 
 void core_recv_header(struct core *core, authority_t peer, struct reader *reader);
 
@@ -242,7 +242,7 @@ void core_vote_candidates(struct core *core);
  */
 void core_send_vote(struct core *core, authority_t peer, round_t round, authority_t author);
 
-/* ---- core_votes.c ---- */
+/* ---- core_votes.c ---------------------------------------------------------------------------- */
 
 void core_recv_vote(struct core *core, authority_t peer, struct reader *reader);
 
@@ -252,7 +252,7 @@ void core_try_certify(struct core *core, struct certifier_slot *slot, const stru
 /* Asks voters for headers that stake >= V names and that are not here. */
 void core_ask_headers(struct core *core);
 
-/* ---- core_certificates.c ---- */
+/* ---- core_certificates.c --------------------------------------------------------------------- */
 
 /* A certificate, verified or implied by a verified one. True when it is new here: in the DAG or
  * suspended. */
@@ -267,7 +267,7 @@ void core_resume_release(struct core *core);
 /* gc_round moved up from `old`: forgets, and lets suspended certificates in. */
 void core_collect(struct core *core, round_t old_gc_round);
 
-/* ---- core_order.c ---- */
+/* ---- core_order.c ---------------------------------------------------------------------------- */
 
 void core_order(struct core *core);
 void core_make_preblocks(struct core *core);
@@ -279,12 +279,12 @@ void core_send_attestation(struct core *core, authority_t peer);
 void core_pend(struct core *core, const struct ordering_record *record);
 bool core_pend_has_room(const struct core *core);
 
-/* ---- core_propose.c ---- */
+/* ---- core_propose.c -------------------------------------------------------------------------- */
 
 /* Proposes when it is time; returns when to come back. */
 uint64_t core_propose(struct core *core);
 
-/* ---- core_batches.c ---- */
+/* ---- core_batches.c -------------------------------------------------------------------------- */
 
 void core_batch_stored(struct core *core, const struct core_event *event);
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader);
@@ -299,7 +299,7 @@ uint64_t core_fetch_batches(struct core *core);
 /* Forgets what nothing needs any more, names again what was collected unordered. */
 void core_sweep_batches(struct core *core);
 
-/* ---- core_sync.c ---- */
+/* ---- core_sync.c ----------------------------------------------------------------------------- */
 
 void core_recv_certificates(struct core *core, authority_t peer, struct bytes body);
 void core_recv_want(struct core *core, authority_t peer, struct reader *reader);
@@ -321,7 +321,7 @@ uint64_t core_synchronize(struct core *core);
 /* Starts the retransmission clock anew: the node made a step. */
 void core_restart_retry(struct core *core);
 
-/* ---- recovery.c, rejoin.c ---- */
+/* ---- recovery.c, rejoin.c -------------------------------------------------------------------- */
 
 void core_start(struct core *core);
 void core_rejoin_start(struct core *core);

@@ -1,7 +1,7 @@
 #include "common/bcs.h"
 #include "consensus/core/core_state.h"
 
-/* ---- sending our own state again ---- */
+/* ---- sending our own state again ------------------------------------------------------------- */
 
 static struct bytes position_body(struct core *core)
 {
@@ -78,7 +78,7 @@ void core_peer_down(struct core *core, authority_t peer)
     synchronizer_answered(&core->synchronizer, peer, true, core->now_us);
 }
 
-/* ---- what peers ask ---- */
+/* ---- what peers ask -------------------------------------------------------------------------- */
 
 /* Serving costs reads: at most one range per peer in CORE_SERVE_US. */
 static bool may_serve(struct core *core, authority_t peer)
@@ -219,7 +219,7 @@ void core_recv_position(struct core *core, authority_t peer, struct reader *read
     }
 }
 
-/* ---- chunks ---- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 void core_recv_certificates(struct core *core, authority_t peer, struct bytes body)
 {
@@ -254,7 +254,7 @@ void core_work_chunk(struct core *core)
     core->more_work = core->more_work || chunk->state != CHUNK_EMPTY;
 }
 
-/* ---- asking ---- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* Author of a digest of `round`, if some header here has it. */
 static authority_t author_of(const struct core *core, round_t round, const struct digest *digest)

@@ -71,7 +71,7 @@ struct dag_vertex {
     bool ordered;
 };
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Bytes for a committee of `authorities` and a ring of `rounds` (a power of two, at most
  * DAG_ROUNDS; use DAG_ROUNDS). About 12 MB at n = 7, touched only as far as rounds and payload use
@@ -85,7 +85,7 @@ void dag_init(struct dag **ret_dag,
               const struct committee *committee,
               uint32_t rounds);
 
-/* ---- growing ------------------------------------------------------------------------------- */
+/* ---- growing --------------------------------------------------------------------------------- */
 
 /* Puts a certified header in; the caller has verified its certificate. Errors, none of which
  * changes anything: ERR_STALE      round at or below gc_round ERR_AHEAD      round above gc_round +
@@ -128,7 +128,7 @@ enum status dag_mark_ordered(struct dag *dag, const struct vertex_ref *ref);
  * parents are now at or below it may enter, lowest round first. */
 void dag_collect(struct dag *dag, round_t gc_round);
 
-/* ---- looking ------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 /* The vertex, or NULL when it is not in (also for a round at or below gc_round or out of the ring,
  * and for an author outside the committee). */

@@ -82,7 +82,7 @@ void orderer_init(struct orderer **ret_orderer, void *memory, const struct order
     *ret_orderer = orderer;
 }
 
-/* ---- ordering ------------------------------------------------------------------------------ */
+/* ---- ordering -------------------------------------------------------------------------------- */
 
 bool orderer_decide(const struct orderer *orderer,
                     struct commit_decision *ret_decision,
@@ -197,7 +197,7 @@ void orderer_order(struct orderer *orderer,
     orderer_advance(orderer, ret_record);
 }
 
-/* ---- recovery ------------------------------------------------------------------------------ */
+/* ---- recovery -------------------------------------------------------------------------------- */
 
 /* A fresh orderer takes its place before the first record that is replayed. */
 static enum status orderer_resume(struct orderer *orderer,
@@ -283,7 +283,7 @@ enum status orderer_replay_end(const struct orderer *orderer)
     return OK;
 }
 
-/* ---- looking ------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 uint64_t orderer_sequence(const struct orderer *orderer)
 {

@@ -42,7 +42,7 @@ struct orderer_options {
 struct orderer_options orderer_options_default(const struct committee *committee,
                                                const struct commit_parameters *rule);
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* About 22 MB at n = 7, touched only as far as it is used. */
 size_t orderer_bytes(const struct orderer_options *options);
@@ -63,7 +63,7 @@ enum status orderer_replay(struct orderer *orderer, struct dag *dag, struct byte
  * records, or other exclusions than the last record says). */
 enum status orderer_replay_end(const struct orderer *orderer);
 
-/* ---- ordering ------------------------------------------------------------------------------ */
+/* ---- ordering -------------------------------------------------------------------------------- */
 
 /* commit_rule_next for the present state. */
 bool orderer_decide(const struct orderer *orderer,
@@ -78,7 +78,7 @@ void orderer_order(struct orderer *orderer,
                    struct dag *dag,
                    const struct commit_decision *decision);
 
-/* ---- looking ------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 uint64_t orderer_sequence(const struct orderer *orderer);    /* of the last record, 0 at start */
 round_t orderer_anchor_round(const struct orderer *orderer); /* p, 0 at start */

@@ -3,7 +3,7 @@
 #include "common/bcs.h"
 #include "common/crypto.h"
 
-/* ---- encoding ------------------------------------------------------------------------------ */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static void ordering_write_ref(struct writer *writer, const struct vertex_ref *ref)
 {
@@ -72,7 +72,7 @@ struct bytes ordering_encoder_finish(struct ordering_encoder *encoder)
     return writer_view(&encoder->writer);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------ */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 static void ordering_read_digest(struct reader *reader, struct digest *ret_digest)
 {

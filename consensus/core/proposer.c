@@ -157,7 +157,7 @@ bool proposer_is_due(const struct proposer *proposer,
     return false;
 }
 
-/* ---- payload ---- */
+/* ---- payload --------------------------------------------------------------------------------- */
 
 /* While the links to a quorum lag more than a round's transfer, only acknowledged batches are
  * named. */

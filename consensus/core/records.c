@@ -54,7 +54,7 @@ enum status slot_of_key(round_t *ret_round, authority_t *ret_author, struct byte
     return OK;
 }
 
-/* ---- pre-block records ---- */
+/* ---- pre-block records ----------------------------------------------------------------------- */
 
 enum status preblock_record_open(struct preblock_record *ret_record, struct bytes bytes)
 {
@@ -136,7 +136,7 @@ void preblock_record_write_batch(struct writer *writer, const struct preblock_ba
     writer_u32(writer, batch->transactions);
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 void header_row_write(struct writer *writer,
                       const struct header *header,

@@ -2,7 +2,7 @@
 #include "common/crypto.h"
 #include "consensus/core/core_state.h"
 
-/* ---- where each table is read from ---- */
+/* ---- where each table is read from ----------------------------------------------------------- */
 
 static uint64_t first_ordering(const struct core *core)
 {
@@ -46,7 +46,7 @@ size_t core_recover_first(const struct core *core, enum core_table table, uint8_
     return SIZE_MAX;
 }
 
-/* ---- one record each ---- */
+/* ---- one record each ------------------------------------------------------------------------- */
 
 static bool key_is(struct bytes key, struct bytes name)
 {
@@ -225,7 +225,7 @@ enum status core_recover(struct core *core,
     return ERR_CORRUPT;
 }
 
-/* ---- START ---- */
+/* ---- START ----------------------------------------------------------------------------------- */
 
 static void look_up_missing(struct core *core)
 {

@@ -28,7 +28,7 @@ void synchronizer_place(struct synchronizer *synchronizer,
     digest_map_place(&chunk->map, region, WIRE_ANSWER_CERTIFICATES_MAX, seed);
 }
 
-/* ---- suspended certificates ---- */
+/* ---- suspended certificates ------------------------------------------------------------------ */
 
 static uint32_t *place_of(const struct synchronizer *synchronizer,
                           round_t round,
@@ -160,7 +160,7 @@ void synchronizer_set_implied(struct synchronizer *synchronizer,
     }
 }
 
-/* ---- chunks ---- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 static bool chunk_index(struct synchronizer *synchronizer, struct reader *reader, uint32_t count)
 {
@@ -288,7 +288,7 @@ enum status synchronizer_next(struct synchronizer *synchronizer,
     return OK;
 }
 
-/* ---- peers and requests ---- */
+/* ---- peers and requests ---------------------------------------------------------------------- */
 
 void synchronizer_note_claim(struct synchronizer *synchronizer, authority_t peer, round_t round)
 {

@@ -112,7 +112,7 @@ void synchronizer_place(struct synchronizer *synchronizer,
                         authority_t self,
                         uint64_t seed);
 
-/* ---- suspended certificates ---- */
+/* ---- suspended certificates ------------------------------------------------------------------ */
 
 /* OK; ERR_DUPLICATE; ERR_FULL: no room below its round; ERR_AHEAD: beyond the ring. */
 enum status synchronizer_suspend(struct synchronizer *synchronizer,
@@ -134,7 +134,7 @@ void synchronizer_collect(struct synchronizer *synchronizer,
 /* The suspended certificate of the lowest round, or NULL. */
 const struct suspended *synchronizer_lowest(const struct synchronizer *synchronizer);
 
-/* ---- implied vertices ---- */
+/* ---- implied vertices ------------------------------------------------------------------------ */
 
 bool synchronizer_is_implied(const struct synchronizer *synchronizer,
                              round_t round,
@@ -144,7 +144,7 @@ void synchronizer_set_implied(struct synchronizer *synchronizer,
                               authority_t author,
                               bool implied);
 
-/* ---- chunks ---- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 /* Takes a CERTIFICATES body (after its kind). ERR_FULL while another is being worked on,
  * ERR_MALFORMED. */
@@ -162,7 +162,7 @@ enum status synchronizer_next(struct synchronizer *synchronizer,
                               struct digest *ret_digest,
                               bool *ret_verified);
 
-/* ---- peers and requests ---- */
+/* ---- peers and requests ---------------------------------------------------------------------- */
 
 void synchronizer_note_claim(struct synchronizer *synchronizer, authority_t peer, round_t round);
 

@@ -71,8 +71,7 @@ struct bytes wire_answer_finish(struct wire_answer *answer, bool last);
  * `memory` takes HEADER_BYTES_MAX + 65 bytes. */
 struct bytes wire_header_body(uint8_t *memory, struct bytes value);
 
-/* ---- what the core itself sends: one function per control kind
- * ------------------------------------ */
+/* ---- what the core itself sends: one function per control kind ------------------------------- */
 
 /* Largest body the core builds itself: a batch of certificate names, or one proof certificate. */
 #define WIRE_WANT_REFS_MAX 400u

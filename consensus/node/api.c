@@ -20,7 +20,7 @@ struct api_options api_options_default(void)
     };
 }
 
-/* ---- to the loop --------------------------------------------------------- */
+/* ---- to the loop ----------------------------------------------------------------------------- */
 
 void api_request(struct api *api, struct api_request *request)
 {
@@ -55,7 +55,7 @@ void api_request_free(struct api_request *request)
     free(request);
 }
 
-/* ---- the gRPC thread ----------------------------------------------------- */
+/* ---- the gRPC thread ------------------------------------------------------------------------- */
 
 void api_run_stop(struct api *api)
 {
@@ -129,7 +129,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* ---- the metrics --------------------------------------------------------- */
+/* ---- the metrics ----------------------------------------------------------------------------- */
 
 void api_get_counters(const struct api *api, struct api_counters *ret_counters)
 {
@@ -139,7 +139,7 @@ void api_get_counters(const struct api *api, struct api_counters *ret_counters)
     memcpy(ret_counters, values, sizeof values);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static const struct method *const export_services[] = {exporter_methods, health_methods,
                                                        reflection_methods, NULL};

@@ -39,7 +39,7 @@ static bool leave(struct call *call)
     return true;
 }
 
-/* ---- receiving ----------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void on_received(struct queue_tag *tag, bool ok)
 {
@@ -110,7 +110,7 @@ void call_watch(struct call *call)
     start(call, &op, 1, &call->watch_tag);
 }
 
-/* ---- sending ------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static grpc_op initial_metadata(struct call *call)
 {
@@ -163,7 +163,7 @@ void call_send(struct call *call, grpc_slice message)
     start(call, ops, count, &call->send_tag);
 }
 
-/* ---- ending -------------------------------------------------------------- */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 static void on_finished(struct queue_tag *tag, bool ok)
 {

@@ -41,7 +41,7 @@ static uint64_t tip_of(const struct api *api, bool certified)
     return certified ? api->certified : api->made;
 }
 
-/* ---- wants --------------------------------------------------------------- */
+/* ---- wants ----------------------------------------------------------------------------------- */
 
 /* Asks the loop, unless it was asked already. Places of subscribers that left may still fill the
  * table: then the want is made up for when an answer comes. */
@@ -72,7 +72,7 @@ static void want_answered(struct api *api, uint64_t index, bool certified)
     }
 }
 
-/* ---- one subscriber ------------------------------------------------------ */
+/* ---- one subscriber -------------------------------------------------------------------------- */
 
 static struct place *place_of(struct exported *export, uint64_t index)
 {
@@ -213,7 +213,7 @@ static void start_export(struct call *call)
     call_receive(call);
 }
 
-/* ---- all subscribers ----------------------------------------------------- */
+/* ---- all subscribers ------------------------------------------------------------------------- */
 
 void exports_init(struct api *api)
 {

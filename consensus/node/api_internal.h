@@ -23,7 +23,7 @@
 /* Longest status text, bytes. */
 #define TEXT_BYTES 256u
 
-/* ---- ports --------------------------------------------------------------- */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 struct accept {
     struct queue_tag tag;
@@ -64,7 +64,7 @@ void port_cancel(struct port *port);
 /* After `down`, or after a port_open that failed. */
 void port_close(struct port *port);
 
-/* ---- services ------------------------------------------------------------ */
+/* ---- services -------------------------------------------------------------------------------- */
 
 extern const struct method transactions_methods[]; /* narwhal.Transactions, dsn.Transactions */
 extern const struct method exporter_methods[];
@@ -89,7 +89,7 @@ uint64_t exports_deadline_us(const struct api *api);
 /* Tells the watchers. */
 void health_on_change(struct api *api);
 
-/* ---- the whole ----------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* A pre-block asked of the loop and not answered yet. */
 struct want {

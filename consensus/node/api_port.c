@@ -8,7 +8,7 @@
 /* Longest path that is named back to a client. */
 #define PATH_BYTES 128u
 
-/* ---- accepting ----------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static void refuse_full(struct call *call)
 {
@@ -70,7 +70,7 @@ static void on_accepted(struct queue_tag *tag, bool ok)
     call_start(port, call, method);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* A host, a colon and a port number, as gRPC takes it: "127.0.0.1:64011", "[::1]:64011". */
 static bool address_is_good(const char *address)

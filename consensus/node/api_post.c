@@ -31,7 +31,7 @@ struct command {
     bool on;
 };
 
-/* ---- on the gRPC thread -------------------------------------------------- */
+/* ---- on the gRPC thread ---------------------------------------------------------------------- */
 
 static void run_command(struct queue_tag *tag, bool ok)
 {
@@ -73,7 +73,7 @@ static void run_command(struct queue_tag *tag, bool ok)
     free(command);
 }
 
-/* ---- from the loop ------------------------------------------------------- */
+/* ---- from the loop --------------------------------------------------------------------------- */
 
 static struct command *make_command(struct api *api, enum command_kind kind)
 {

@@ -30,7 +30,7 @@ static bool is_unary(const struct submit *submit)
     return submit->kind == SUBMIT_UNARY || submit->kind == SUBMIT_WAIT;
 }
 
-/* ---- answers ------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void fail(struct submit *submit, grpc_status_code code, const char *text)
 {
@@ -119,7 +119,7 @@ void submit_wait_for(struct submit *submit, const struct intake_place *place)
     intake_wait(api->intake, &wait->waiter, place->ticket, submit->level);
 }
 
-/* ---- the calls ----------------------------------------------------------- */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 static void block(struct submit *submit)
 {

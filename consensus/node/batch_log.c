@@ -15,7 +15,7 @@
  * be ordered any more: once to be named, once to be ordered, and both again for a second naming. */
 #define RETAIN_ROUNDS (4u * GC_DEPTH)
 
-/* ---- segments ---- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 struct segment *batch_log_add_segment(struct batch_log *log, const struct segment *segment)
 {
@@ -51,7 +51,7 @@ static struct segment *segment_of(struct batch_log *log, struct batch_place plac
     return &log->segments[at];
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void batch_log_forget(struct batch_log *log,
                              const struct digest *digest,
@@ -188,7 +188,7 @@ enum status batch_log_read(struct batch_log *log,
     return result;
 }
 
-/* ---- retention ---- */
+/* ---- retention ------------------------------------------------------------------------------- */
 
 void batch_log_note_executed(struct batch_log *log,
                              const struct digest *digest,
@@ -237,7 +237,7 @@ enum status batch_log_retain(struct batch_log *log,
     return OK;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static enum status batch_log_prepare(struct batch_log *log, char *ret_error, bool create)
 {

@@ -100,7 +100,7 @@ enum status batch_log_read(struct batch_log *log,
                            struct batch_record *ret_record,
                            const struct digest *digest);
 
-/* ---- retention ---- */
+/* ---- retention ------------------------------------------------------------------------------- */
 
 /* Pre-block `index` of leader round `round` executes this batch: its segment is kept while
  * pre-block `index` is. To be told for every kept pre-block at start, and for each new one. */

@@ -230,7 +230,7 @@ static enum status recover_index(struct batch_log *log,
     return OK;
 }
 
-/* ---- the directory ---- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static int compare_numbers(const void *a, const void *b)
 {

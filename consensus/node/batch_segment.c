@@ -31,7 +31,7 @@ char *segment_path(const char *directory, uint32_t number)
     return path;
 }
 
-/* ---- reading and writing ---- */
+/* ---- reading and writing --------------------------------------------------------------------- */
 
 enum status segment_read(struct segment *segment,
                          uint8_t *ret_data,
@@ -98,7 +98,7 @@ enum status segment_sync(struct segment *segment)
     return OK;
 }
 
-/* ---- segment header ---- */
+/* ---- segment header -------------------------------------------------------------------------- */
 
 static enum status segment_write_header(struct segment *segment)
 {
@@ -231,7 +231,7 @@ void segment_close(struct segment *segment)
     segment->fd = -1;
 }
 
-/* ---- log header ---- */
+/* ---- log header ------------------------------------------------------------------------------ */
 
 static void record_checksum(uint8_t *ret,
                             const struct segment *segment,

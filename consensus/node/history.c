@@ -87,7 +87,7 @@ void history_end(struct history *history)
     free(history);
 }
 
-/* ---- certificates ---- */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
 /* The certificate of a row into history->certificate, checked to be of this vertex. */
 static enum status history_decode(struct history *history,
@@ -176,7 +176,7 @@ static enum status history_step_certificates(struct history *history)
     return OK;
 }
 
-/* ---- batches ---- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static enum status history_write_batch(struct history *history, const struct preblock_batch *batch)
 {

@@ -66,7 +66,7 @@ void intake_close(struct intake *intake)
     free(intake);
 }
 
-/* ---- taking in ----------------------------------------------------------- */
+/* ---- taking in ------------------------------------------------------------------------------- */
 
 bool intake_has_room(const struct intake *intake)
 {
@@ -240,7 +240,7 @@ void intake_set_pressed(struct intake *intake, bool pressed)
     batch_maker_set_pressed(&intake->maker, pressed);
 }
 
-/* ---- what became of it --------------------------------------------------- */
+/* ---- what became of it ----------------------------------------------------------------------- */
 
 void intake_wait(struct intake *intake,
                  struct intake_waiter *waiter,

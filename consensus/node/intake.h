@@ -48,7 +48,7 @@ enum status intake_open(struct intake **ret_intake,
 /* Waiters that are left are not told. NULL is fine. */
 void intake_close(struct intake *intake);
 
-/* ---- taking in ----------------------------------------------------------- */
+/* ---- taking in ------------------------------------------------------------------------------- */
 
 bool intake_has_room(const struct intake *intake);
 
@@ -89,7 +89,7 @@ void intake_flush(struct intake *intake);
 
 void intake_set_pressed(struct intake *intake, bool pressed);
 
-/* ---- what became of it --------------------------------------------------- */
+/* ---- what became of it ----------------------------------------------------------------------- */
 
 /* Hangs a waiter on a ticket that has not ended. It is told when the level is reached, at once when
  * it is already, or when the batch failed. */

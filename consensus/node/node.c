@@ -40,8 +40,7 @@ void node_stop(struct node *node, enum status result, const char *why)
     event_base_loopbreak(node->base);
 }
 
-/* ---- the core's turn
- * ----------------------------------------------------------------------------- */
+/* ---- the core's turn ------------------------------------------------------------------------- */
 
 static bool is_record(const struct core_action *action)
 {
@@ -115,8 +114,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     node_feed(context, &event);
 }
 
-/* ---- answers of the storage thread
- * ---------------------------------------------------------------- */
+/* ---- answers of the storage thread ----------------------------------------------------------- */
 
 static void committed(struct node *node, uint64_t token)
 {
@@ -182,8 +180,7 @@ static void on_storage(evutil_socket_t fd, short what, void *context)
     if (store_batch_count(node->batch) > 0) event_active(node->turn_end, EV_TIMEOUT, 0);
 }
 
-/* ---- requests of the gRPC thread
- * ------------------------------------------------------------------ */
+/* ---- requests of the gRPC thread ------------------------------------------------------------- */
 
 static void on_api(evutil_socket_t fd, short what, void *context)
 {
@@ -211,8 +208,7 @@ static void on_api(evutil_socket_t fd, short what, void *context)
     }
 }
 
-/* ---- mesh
- * ----------------------------------------------------------------------------------------- */
+/* ---- mesh ------------------------------------------------------------------------------------ */
 
 static void on_frame(void *context,
                      authority_t peer,
@@ -263,8 +259,7 @@ static void on_stored(void *context, const struct batch_record *record, bool str
     node_feed(context, &event);
 }
 
-/* ---- housekeeping
- * --------------------------------------------------------------------------------- */
+/* ---- housekeeping ---------------------------------------------------------------------------- */
 
 /* Once a second: retention by count of pre-blocks and by bytes of the batch log. */
 static void on_housekeeping(evutil_socket_t fd, short what, void *context)
@@ -296,8 +291,7 @@ static void on_signal(evutil_socket_t fd, short what, void *context)
     node_stop(context, OK, fd == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static enum status open_core(struct node *node, char *ret_error)
 {

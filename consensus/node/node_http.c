@@ -18,8 +18,7 @@ static uint64_t lag_of(const struct core_status *status)
     return behind <= LAG_ROUNDS_READY ? 0 : behind;
 }
 
-/* ---- metrics
- * -------------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 struct metrics {
     char *text;
@@ -139,8 +138,7 @@ static void get_metrics(void *context, struct http_request *request)
     free(metrics.text);
 }
 
-/* ---- health
- * --------------------------------------------------------------------------------------- */
+/* ---- health ---------------------------------------------------------------------------------- */
 
 static void get_healthz(void *context, struct http_request *request)
 {
@@ -166,8 +164,7 @@ static void get_readyz(void *context, struct http_request *request)
         http_reply(request, 200, "text/plain", "ready\n", 6);
 }
 
-/* ---- status
- * --------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static json_t *json_number(uint64_t value)
 {
@@ -234,8 +231,7 @@ static void get_status(void *context, struct http_request *request)
     http_reply_json(request, 200, json);
 }
 
-/* ---- dag
- * ------------------------------------------------------------------------------------------ */
+/* ---- dag ------------------------------------------------------------------------------------- */
 
 static json_t *vertex_json(const struct certificate *certificate)
 {

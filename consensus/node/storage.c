@@ -35,7 +35,7 @@ struct storage_request *request_queue_pop(struct request_queue *queue)
     return request;
 }
 
-/* ---- requests ---- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 struct storage_request *storage_request_new(enum storage_kind kind)
 {
@@ -166,7 +166,7 @@ bool storage_submit_retain(struct storage_client *client, uint64_t index)
     return false;
 }
 
-/* ---- clients ---- */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 enum status storage_client_open(struct storage_client **ret_client,
                                 struct storage *storage,
@@ -218,7 +218,7 @@ struct storage_request *storage_client_take(struct storage_client *client)
     return request;
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct store *storage_store(struct storage *storage)
 {

@@ -65,8 +65,7 @@ void storage_close(struct storage *storage);
 /* The store, for reading (recovery). Never commit through it. */
 struct store *storage_store(struct storage *storage);
 
-/* ---- clients
- * ------------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 /* One per submitting thread. */
 struct storage_client;
@@ -87,8 +86,7 @@ void storage_client_drain_fd(struct storage_client *client);
 /* The next answered request, the caller's again; NULL when there is none. */
 struct storage_request *storage_client_take(struct storage_client *client);
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 enum storage_kind {
     STORAGE_APPEND,     /* a batch into the log */
@@ -175,8 +173,7 @@ bool storage_submit_export(struct storage_client *client,
                            void *context);
 bool storage_submit_retain(struct storage_client *client, uint64_t index);
 
-/* ---- looking in
- * ---------------------------------------------------------------------------------- */
+/* ---- looking in ------------------------------------------------------------------------------ */
 
 /* Figures for /metrics and /status, as of the last turn of the thread. From any thread. */
 struct storage_stats {

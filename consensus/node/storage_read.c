@@ -9,7 +9,7 @@
 /* Small reads done in one turn. */
 #define SLICE_SMALL 16u
 
-/* ---- the cache of assembled sub-DAGs ---- */
+/* ---- the cache of assembled sub-DAGs --------------------------------------------------------- */
 
 static struct cache_entry *cache_find(struct storage *storage, uint64_t index, bool certified)
 {
@@ -67,7 +67,7 @@ static void cache_add(struct storage *storage,
     storage->cache_bytes += buffer->capacity;
 }
 
-/* ---- finishing ---- */
+/* ---- finishing ------------------------------------------------------------------------------- */
 
 static void read_finish(struct storage *storage, enum status status)
 {
@@ -86,7 +86,7 @@ static void read_finish(struct storage *storage, enum status status)
     storage_complete(storage, request, status);
 }
 
-/* ---- batches ---- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static enum status read_batch(struct storage *storage, struct storage_request *request)
 {
@@ -111,7 +111,7 @@ static enum status find_batch(struct storage *storage, struct storage_request *r
     return batch_log_find(storage->log, &request->record, &digest);
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void rows_prepare(struct storage_request *request, uint32_t rows_max)
 {
@@ -190,7 +190,7 @@ static void scan_rows_slice(struct storage *storage, struct storage_request *req
     read_finish(storage, OK);
 }
 
-/* ---- exports ---- */
+/* ---- exports --------------------------------------------------------------------------------- */
 
 /* With its certificate when one is asked for and stored: of the two forms that may be in the cache,
  * the bare one serves only who does not ask. */
@@ -220,7 +220,7 @@ static void export_slice(struct storage *storage, struct storage_request *reques
     read_finish(storage, status);
 }
 
-/* ---- slices ---- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 bool storage_has_read(const struct storage *storage)
 {

@@ -39,7 +39,7 @@ static enum status read_record(struct storage *storage,
     return OK;
 }
 
-/* ---- what is there ---- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 static void note_record(struct storage *storage, const struct preblock_record *record)
 {
@@ -91,7 +91,7 @@ void storage_retain_note(struct storage *storage, const struct store_batch *batc
     }
 }
 
-/* ---- forgetting ---- */
+/* ---- forgetting ------------------------------------------------------------------------------ */
 
 bool storage_has_retain(const struct storage *storage)
 {

@@ -22,7 +22,7 @@ void storage_complete(struct storage *storage, struct storage_request *request, 
     CHECK(mailbox_post(request->client->mailbox, request));
 }
 
-/* ---- taking ---- */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 static void storage_sort(struct storage *storage, struct storage_request *request)
 {
@@ -74,7 +74,7 @@ static void storage_wait(struct storage *storage)
     mailbox_drain_fd(storage->mailbox);
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void note_latency(uint64_t *max_us, const struct storage_request *request, uint64_t now_us)
 {
@@ -138,7 +138,7 @@ static void storage_do_appends(struct storage *storage)
     }
 }
 
-/* ---- figures ---- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 void storage_publish_stats(struct storage *storage)
 {

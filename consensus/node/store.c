@@ -39,7 +39,7 @@ uint64_t store_bytes(const struct store *store)
     return sum;
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int key_compare(const void *a, size_t a_len, const void *b, size_t b_len)
 {
@@ -111,7 +111,7 @@ enum status store_commit(struct store *store, struct store_batch *const *batches
     return ERR_IO;
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 enum status store_get(struct store *store,
                       uint8_t **ret_value,

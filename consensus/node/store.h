@@ -70,7 +70,7 @@ bool store_is_rejoined(const struct store *store);
 /* Bytes on disk, estimated. */
 uint64_t store_bytes(const struct store *store);
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* A list of changes that become durable together, in order. Owned by one thread at a time; needs no
  * store, so the loop thread builds it and the storage thread commits it. */
@@ -114,7 +114,7 @@ bool store_batch_next(const struct store_batch *batch,
  * The batches stay the caller's. ERR_IO: nothing more may be written; stop the process. */
 enum status store_commit(struct store *store, struct store_batch *const *batches, size_t count);
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The value of a key in malloc'ed memory, to be free()d. ERR_NOT_FOUND, ERR_CORRUPT or ERR_IO. */
 enum status store_get(struct store *store,

@@ -16,7 +16,7 @@
 #define MEMTABLES_BYTES   (12u * 1024u * 1024u) /* of all families: then the largest is flushed */
 #define ARENA_BYTES       (64u * 1024u)         /* first allocation of a memtable */
 #define BLOCK_CACHE_BYTES (8u * 1024u * 1024u)
-#define WAL_BYTES_MAX                                                                            \
+#define WAL_BYTES_MAX \
     (32u * 1024u * 1024u)                   /* then families that hold old log files are flushed \
                                              */
 #define SYNC_STEP_BYTES     (1024u * 1024u) /* write-back in small steps instead of bursts */
@@ -48,7 +48,7 @@ static char *path_join(const char *directory, const char *name)
     return path;
 }
 
-/* ---- options ---- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 /* Direct writes are refused by some file systems: ask before telling RocksDB to use them. */
 static bool directory_takes_direct(const char *directory)
@@ -102,7 +102,7 @@ static void store_make_options(struct store *store, bool direct)
     store->write_batch = rocksdb_writebatch_create();
 }
 
-/* ---- opening ---- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static enum status store_open_database(struct store *store, char *ret_error, bool create)
 {

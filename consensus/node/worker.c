@@ -59,8 +59,7 @@ static authority_t context_peer(const struct storage_request *request)
     return (authority_t)((uintptr_t)request->context >> 8);
 }
 
-/* ---- back-pressure
- * ------------------------------------------------------------------------------- */
+/* ---- back-pressure --------------------------------------------------------------------------- */
 
 static void worker_pause(struct worker *worker, bool pause)
 {
@@ -95,8 +94,7 @@ static bool worker_append(struct worker *worker,
     return true;
 }
 
-/* ---- own batches
- * --------------------------------------------------------------------------------- */
+/* ---- own batches ----------------------------------------------------------------------------- */
 
 /* Writes length prefix and fields in front of the batch, which is at BUFFER_BATCH. */
 static void frame_batch(struct buffer *buffer, const struct batch_record *record, bool fetched)
@@ -144,8 +142,7 @@ void worker_restore(struct worker *worker, const struct batch_record *record)
     worker->options.on_stored(worker->options.context, record, false);
 }
 
-/* ---- peers' batches
- * ------------------------------------------------------------------------------ */
+/* ---- peers' batches -------------------------------------------------------------------------- */
 
 static void worker_refuse(struct worker *worker, authority_t peer, const char *why)
 {
@@ -230,8 +227,7 @@ void worker_frame(struct worker *worker,
     }
 }
 
-/* ---- core actions
- * -------------------------------------------------------------------------------- */
+/* ---- core actions ---------------------------------------------------------------------------- */
 
 static void send_digest(struct worker *worker,
                         authority_t peer,
@@ -288,8 +284,7 @@ void worker_delivered(struct worker *worker, const struct preblock_record *recor
     }
 }
 
-/* ---- answers of the storage thread
- * --------------------------------------------------------------- */
+/* ---- answers of the storage thread ----------------------------------------------------------- */
 
 static enum status completed_append(struct worker *worker, struct storage_request *request)
 {

@@ -50,8 +50,7 @@ static enum status write_file(const char *path,
     return ok ? OK : error_line_set(error, ERR_IO, "%s: cannot be written", path);
 }
 
-/* ---- pack-kernel
- * ---------------------------------------------------------------------------------- */
+/* ---- pack-kernel ----------------------------------------------------------------------------- */
 
 struct pack_settings {
     char *kernel;
@@ -147,8 +146,7 @@ int dsn_pack_kernel(int argc, char **argv)
     return status == OK ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
-/* ---- kernel-compile
- * ------------------------------------------------------------------------------- */
+/* ---- kernel-compile -------------------------------------------------------------------------- */
 
 struct compile_settings {
     char *output;

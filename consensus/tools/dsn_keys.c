@@ -17,8 +17,7 @@ static int fail(const char *command, const struct error_line *error, enum status
     return status == ERR_IO ? EXIT_FAILURE : EXIT_USAGE;
 }
 
-/* ---- keygen
- * --------------------------------------------------------------------------------------- */
+/* ---- keygen ---------------------------------------------------------------------------------- */
 
 struct keygen {
     char *output;
@@ -69,8 +68,7 @@ int dsn_keygen(int argc, char **argv)
     return EXIT_SUCCESS;
 }
 
-/* ---- committee new
- * -------------------------------------------------------------------------------- */
+/* ---- committee new --------------------------------------------------------------------------- */
 
 struct committee_new {
     uint32_t nodes;

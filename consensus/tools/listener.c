@@ -108,8 +108,7 @@ static int fail(const char *format, const char *what)
     return EXIT_USAGE;
 }
 
-/* ---- items
- * ---------------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 static void on_transaction(void *context, struct bytes transaction, uint64_t stamp_ms)
 {
@@ -222,8 +221,7 @@ static void take_event(struct listener *listener, const struct client_event *eve
     }
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int open_verify(struct listener *listener)
 {

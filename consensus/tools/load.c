@@ -114,8 +114,7 @@ void load_close(struct load *load)
     free(load);
 }
 
-/* ---- streams
- * -------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void reopen(struct load *load, struct load_stream *stream, uint64_t now)
 {
@@ -161,8 +160,7 @@ static void take_events(struct load *load, int timeout_ms)
     }
 }
 
-/* ---- sending
- * -------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Writes one transaction: stamp, a running number that makes it distinct, noise. */
 static uint32_t make_transaction(struct load *load, uint8_t *ret, uint64_t stamp_ms)

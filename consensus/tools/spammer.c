@@ -93,8 +93,7 @@ static int fail(const char *format, const char *what)
     return EXIT_USAGE;
 }
 
-/* ---- many
- * ------------------------------------------------------------------------------------------ */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 static void print_load(const struct load *load, uint64_t started_us, bool json)
 {
@@ -159,8 +158,7 @@ static int run_load(const struct settings *settings)
     return counters.sent > 0 && counters.failed == counters.sent ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* ---- one at a time
- * --------------------------------------------------------------------------------- */
+/* ---- one at a time --------------------------------------------------------------------------- */
 
 struct single {
     struct client *client;

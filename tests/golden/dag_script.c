@@ -62,7 +62,7 @@ static bool script_complain(struct dag_script *script, const char *problem, cons
     return false;
 }
 
-/* ---- ordering ------------------------------------------------------------------------------ */
+/* ---- ordering -------------------------------------------------------------------------------- */
 
 static void script_cut(struct dag_script *script, const struct ordering_record *record)
 {
@@ -103,7 +103,7 @@ static void script_decide(struct dag_script *script)
     orderer_check(script->orderer);
 }
 
-/* ---- commands ------------------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 static void script_report(struct dag_script *script,
                           const struct script_vertex *vertex,

@@ -2,7 +2,7 @@
 
 #include "common/crypto.h"
 
-/* ---- names --------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static struct script_vertex *script_find(struct dag_script *script,
                                          round_t round,
@@ -145,7 +145,7 @@ struct script_vertex *script_read_vertex(struct dag_script *script, round_t roun
     return known != NULL ? known : vertex;
 }
 
-/* ---- output -------------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 static void script_print_name(const struct dag_script *script, const struct vertex_ref *ref)
 {

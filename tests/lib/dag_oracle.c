@@ -55,7 +55,7 @@ static bool oracle_names(const struct oracle *oracle, uint32_t child, uint32_t p
     return false;
 }
 
-/* ---- schedule ------------------------------------------------------------------------------ */
+/* ---- schedule -------------------------------------------------------------------------------- */
 
 struct oracle_score {
     uint32_t skips[WORLD_AUTHORITIES_MAX];
@@ -156,7 +156,7 @@ static uint32_t oracle_leader(struct oracle *oracle, round_t round)
     return oracle->leader_cache[round] - 1;
 }
 
-/* ---- decisions ----------------------------------------------------------------------------- */
+/* ---- decisions ------------------------------------------------------------------------------- */
 
 static bool oracle_is_direct(const struct oracle *oracle, uint32_t v)
 {
@@ -229,7 +229,7 @@ static uint32_t oracle_decide(struct oracle *oracle, round_t *ret_first_slot)
     return current;
 }
 
-/* ---- ordering ------------------------------------------------------------------------------ */
+/* ---- ordering -------------------------------------------------------------------------------- */
 
 static void oracle_mark(const struct oracle *oracle, bool *marked, uint32_t v, round_t floor)
 {

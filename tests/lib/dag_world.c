@@ -50,7 +50,7 @@ void test_header_finish(struct header *header, struct digest *ret_digest)
     header_digest(ret_digest, header);
 }
 
-/* ---- worlds -------------------------------------------------------------------------------- */
+/* ---- worlds ---------------------------------------------------------------------------------- */
 
 static stake_t world_stake(const struct world *world, uint32_t author)
 {
@@ -204,7 +204,7 @@ void world_free(struct world *world)
     world->vertices = NULL;
 }
 
-/* ---- views --------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static int compare_events(const void *a, const void *b)
 {

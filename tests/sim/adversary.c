@@ -13,8 +13,7 @@
  * long before the header is: the dedup window is a promise to honest authors only. */
 #define NAMING_LAG_MAX 30u
 
-/* ---- choosing
- * ------------------------------------------------------------------------------------ */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 void adversary_choose(struct world *world)
 {
@@ -71,8 +70,7 @@ void adversary_close(struct world *world)
         packet_unref(world->adversary.replays[i]);
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static bool has(const struct world *world, enum sim_fault fault)
 {
@@ -136,8 +134,7 @@ void adversary_see(struct world *world, struct packet *packet, struct known_head
     *slot = packet_ref(packet);
 }
 
-/* ---- headers
- * ------------------------------------------------------------------------------------- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 static void fill_parents(struct world *world,
                          struct header *header,
@@ -283,8 +280,7 @@ static void propose(struct world *world, authority_t member)
     adversary->twins++;
 }
 
-/* ---- turns
- * --------------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static void vote_now(struct world *world, const struct sim_event *event)
 {

@@ -47,8 +47,7 @@ void adversary_turn(struct world *world, const struct sim_event *event);
 /* A bulk message reached a Byzantine member. */
 void adversary_bulk(struct world *world, const struct sim_event *event);
 
-/* ---- for scenarios
- * ------------------------------------------------------------------------------- */
+/* ---- for scenarios --------------------------------------------------------------------------- */
 
 /* A signed HEADER body of `author` with the given parents and at most one batch, registered as
  * known. */

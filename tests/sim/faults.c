@@ -19,8 +19,7 @@ void faults_open(struct world *world)
     if (world->options.faults != 0) schedule(world);
 }
 
-/* ---- members
- * ------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 
 static struct sim_node *pick_honest(struct world *world)
 {
@@ -96,8 +95,7 @@ static void jump_clock(struct world *world, struct sim_node *node)
     node->wall_skew_ms = (int64_t)random_below(&world->faults.random, 3000) - 1500;
 }
 
-/* ---- links
- * --------------------------------------------------------------------------------------- */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 static void unblock(struct world *world)
 {
@@ -160,8 +158,7 @@ static void reconnect(struct world *world)
                 network_set_up(world, a, b, random_between(&world->faults.random, 1000, 300000));
 }
 
-/* ---- the turn
- * ------------------------------------------------------------------------------------ */
+/* ---- the turn -------------------------------------------------------------------------------- */
 
 static void inject(struct world *world, enum sim_fault fault)
 {

@@ -36,8 +36,7 @@ static void on_trace(void *context, const struct core_trace *trace)
     printf("node %u: %s\n", node->index, text);
 }
 
-/* ---- held actions
- * -------------------------------------------------------------------------------- */
+/* ---- held actions ---------------------------------------------------------------------------- */
 
 static void *copy_of(const void *data, size_t len)
 {
@@ -105,8 +104,7 @@ static void release_durable(struct sim_node *node)
     }
 }
 
-/* ---- steps
- * --------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void begin_sync(struct sim_node *node)
 {
@@ -204,8 +202,7 @@ static void node_step(struct sim_node *node, struct core_event *event)
     arm_timer(node);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void recover_table(struct sim_node *node, enum core_table table)
 {
@@ -305,8 +302,7 @@ void node_wipe(struct sim_node *node)
     node->read_again = true;
 }
 
-/* ---- events
- * -------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void on_link(struct sim_node *node, const struct sim_event *event)
 {

@@ -9,8 +9,7 @@
 static uint8_t answer_memory[WIRE_ANSWER_BYTES_MAX];
 static uint8_t header_memory[HEADER_BYTES_MAX + 65];
 
-/* ---- control
- * ------------------------------------------------------------------------------------- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static void send_packet(struct sim_node *node, authority_t peer, struct packet *packet)
 {
@@ -108,8 +107,7 @@ static void serve_header(struct sim_node *node, const struct core_action *action
     if (value.len > 0) send_bytes(node, action->peer, wire_header_body(header_memory, value));
 }
 
-/* ---- batches
- * ------------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 void node_post_batch(struct sim_node *node, uint64_t batch, bool streamed)
 {
@@ -237,8 +235,7 @@ static void batch_dropped(struct sim_node *node, const struct core_action *actio
     if (number != UINT64_MAX) registry_batch(&world->registry, number)->accepted = false;
 }
 
-/* ---- all actions
- * --------------------------------------------------------------------------------- */
+/* ---- all actions ----------------------------------------------------------------------------- */
 
 /* A peer is cut for a bad signature of its own; an honest one never is. It connects again later. */
 static void cut_peer(struct sim_node *node, authority_t peer)

@@ -48,8 +48,7 @@ bool queue_pop(struct sim_event *ret_event, struct queue *queue);
 
 void queue_close(struct queue *queue);
 
-/* ---- packets
- * ------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 /* A frame body in flight; shared by count among the receivers of a broadcast. */
 struct packet {

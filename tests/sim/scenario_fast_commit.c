@@ -59,8 +59,7 @@ static authority_t first_leader(round_t round)
     return (authority_t)(word % NODES);
 }
 
-/* ---- what the network does
- * ----------------------------------------------------------------------- */
+/* ---- what the network does ------------------------------------------------------------------- */
 
 static bool is_vote_for_anchor(const struct packet *packet)
 {
@@ -103,8 +102,7 @@ static uint64_t route(struct world *unused,
     return ROUTE_USUAL;
 }
 
-/* ---- what the Byzantine members do
- * --------------------------------------------------------------- */
+/* ---- what the Byzantine members do ----------------------------------------------------------- */
 
 static void vote_for_all(authority_t member)
 {
@@ -169,8 +167,7 @@ static void send_twins(void)
     attack.twins_sent = true;
 }
 
-/* ---- the run
- * ------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static void adjust(struct core_parameters *parameters)
 {

@@ -83,8 +83,7 @@ void check_failed(const char *file, int line, const char *condition)
     _exit(FAILURE_CRASH);
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void make_committee(struct world *world)
 {
@@ -180,8 +179,7 @@ void world_close(struct world *world)
     running = NULL;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void on_fault(struct world *world, const struct sim_event *event)
 {

@@ -90,7 +90,7 @@ static void *grow(void *array, size_t *capacity, size_t count, size_t size)
     return array;
 }
 
-/* ---- tables ---- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static int key_compare(const struct row *row, struct bytes key)
 {
@@ -148,7 +148,7 @@ static void table_put(struct table *table, struct bytes key, struct bytes value)
     row->value_len = value.len;
 }
 
-/* ---- letters ---- */
+/* ---- letters --------------------------------------------------------------------------------- */
 
 static bool letter_before(const struct letter *a, const struct letter *b)
 {
@@ -225,7 +225,7 @@ static void post_batch(struct world *world,
     letter_post(world, letter);
 }
 
-/* ---- the driver ---- */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 static void step(struct world *world, uint32_t n, struct core_event event);
 
@@ -431,7 +431,7 @@ static void step(struct world *world, uint32_t n, struct core_event event)
         perform(world, n, &actions.items[i]);
 }
 
-/* ---- life ---- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct world_options world_options_default(uint32_t nodes)
 {
@@ -704,7 +704,7 @@ void world_watch(struct world *world, world_watcher *watcher, void *context)
     world->watcher_context = context;
 }
 
-/* ---- looking ---- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 struct core *world_core(struct world *world, uint32_t node)
 {

@@ -9,7 +9,7 @@
 
 #include "common/batch.h"
 
-/* ---- submission ---------------------------------------------------------- */
+/* ---- submission ------------------------------------------------------------------------------ */
 
 static void api_acknowledges_at_the_level_asked_for(void **unused)
 {
@@ -332,7 +332,7 @@ static void api_refuses_submissions_until_it_is_ready(void **unused)
     close_world(&world);
 }
 
-/* ---- stopping ------------------------------------------------------------ */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static void slowest_batches(struct api_options *options)
 {

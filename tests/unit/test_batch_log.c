@@ -224,7 +224,7 @@ static void the_ring_answers_without_the_disk_and_stays_within_its_bound(void **
     world_close(world);
 }
 
-/* ---- torn tails ---- */
+/* ---- torn tails ------------------------------------------------------------------------------ */
 
 /* Writes `data` as segment 1 and opens. */
 static struct batch_log *reopen_with(struct world *world, const uint8_t *data, size_t len)
@@ -493,7 +493,7 @@ static void a_missing_directory_is_not_made_up(void **state)
     world_close(world);
 }
 
-/* ---- retention ---- */
+/* ---- retention ------------------------------------------------------------------------------- */
 
 static uint64_t segments_of(const struct batch_log *log)
 {
@@ -598,7 +598,7 @@ static void after_a_start_segments_wait_for_a_whole_retention(void **state)
     world_close(world);
 }
 
-/* ---- crashes and full disks ---- */
+/* ---- crashes and full disks ------------------------------------------------------------------ */
 
 static int append_for_ever(const struct world *world, int pipe_fd, uint64_t seed)
 {

@@ -65,7 +65,7 @@ static uint32_t setup_view(struct setup *setup, uint32_t number)
     return world_view(setup->events, &setup->world, 1000 * setup->seed + number);
 }
 
-/* ---- against the oracle -------------------------------------------------------------------- */
+/* ---- against the oracle ---------------------------------------------------------------------- */
 
 static void assert_record_is(const struct setup *setup,
                              const struct dag_node_record *kept,
@@ -141,7 +141,7 @@ static void every_step_is_the_oracles(void **state)
     assert_true(how[COMMIT_FAST] > 20 && how[COMMIT_INDIRECT] > 100 && skipped > 100);
 }
 
-/* ---- views against each other --------------------------------------------------------------- */
+/* ---- views against each other ---------------------------------------------------------------- */
 
 /* Runs a view; `restart_percent` of the events are followed by a restart. */
 static void run_view(struct dag_node *node,
@@ -199,7 +199,7 @@ static void restarts_change_nothing(void **state)
     views_agree(4);
 }
 
-/* ---- sensitivity ---------------------------------------------------------------------------- */
+/* ---- sensitivity ----------------------------------------------------------------------------- */
 
 /* Worlds in which two views of an oracle with this bug disagree. */
 static uint32_t count_divergent_worlds(enum oracle_bug bug)

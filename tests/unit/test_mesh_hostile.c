@@ -15,7 +15,7 @@
 
 #define DEADLINE_S 30
 
-/* ---- meshes that are not what they should be ---- */
+/* ---- meshes that are not what they should be ------------------------------------------------- */
 
 struct reasons {
     const char *zero; /* part of what mesh 0 says about peer 1, on both links */
@@ -136,7 +136,7 @@ static void crossed_ports_are_refused(void **state)
     world_close(&world);
 }
 
-/* ---- bare sockets ---- */
+/* ---- bare sockets ---------------------------------------------------------------------------- */
 
 static int connect_to(struct world *world, enum mesh_link link)
 {
@@ -254,7 +254,7 @@ static void strangers_are_bounded_and_do_not_keep_members_out(void **state)
     world_close(&world);
 }
 
-/* ---- a member's key in the wrong hands ---- */
+/* ---- a member's key in the wrong hands ------------------------------------------------------- */
 
 /* Speaks as member 0 to mesh 1, frame by frame. */
 struct rogue {

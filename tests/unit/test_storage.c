@@ -157,7 +157,7 @@ static void get_settled_stats(struct fixture *fixture, struct storage_stats *ret
     storage_get_stats(fixture->storage, ret_stats);
 }
 
-/* ---- writes ---- */
+/* ---- writes ---------------------------------------------------------------------------------- */
 
 static void appends_are_answered_in_order_and_found_again(void **state)
 {
@@ -300,7 +300,7 @@ static void a_client_is_refused_beyond_its_bound_and_goes_on_later(void **state)
     world_close(fixture.world);
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void fill_rows(struct fixture *fixture, uint64_t count)
 {
@@ -400,7 +400,7 @@ static void scans_stop_at_their_bounds(void **state)
     fixture_close(&fixture);
 }
 
-/* ---- a made-up history ---- */
+/* ---- a made-up history ----------------------------------------------------------------------- */
 
 /* Pre-block i orders the certificates of round 2 i - 1 and the anchor of round 2 i, by member i
  * mod 4. Member 0's and 2's header carry two batches each; of member 2's the second was executed
@@ -565,7 +565,7 @@ static void certify(struct fixture *fixture, uint64_t index)
     free(sample);
 }
 
-/* ---- exports ---- */
+/* ---- exports --------------------------------------------------------------------------------- */
 
 static void check_certificate(const Exporter__Certificate *found,
                               const struct certificate *expected)
@@ -760,7 +760,7 @@ static void what_is_missing_or_wrong_is_not_exported(void **state)
     fixture_close(&fixture);
 }
 
-/* ---- forgetting ---- */
+/* ---- forgetting ------------------------------------------------------------------------------ */
 
 static bool has_row(struct fixture *fixture, enum core_table table, struct bytes key)
 {
@@ -844,7 +844,7 @@ static void forgetting_takes_what_only_old_preblocks_need(void **state)
     fixture_close(&fixture);
 }
 
-/* ---- starting, crashing, failing ---- */
+/* ---- starting, crashing, failing ------------------------------------------------------------- */
 
 static void a_store_without_its_batches_is_refused(void **state)
 {

@@ -215,7 +215,7 @@ static void core_actions_become_changes(void **state)
     store_batch_free(batch);
 }
 
-/* ---- refusals ---- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void a_missing_store_is_refused_naming_both_flags(void **state)
 {
@@ -436,7 +436,7 @@ static void a_store_in_use_is_refused(void **state)
     world_close(world);
 }
 
-/* ---- damage ---- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 /* The newest file of meta/ whose name ends so. */
 static char *find_file(const struct world *world, const char *ending)
