@@ -99,6 +99,14 @@ static bool key_belongs(const struct core_options *options)
     return memcmp(options->key.bytes + 32, key->bytes, sizeof key->bytes) == 0;
 }
 
+/* Memory that is not zero-filled would be taken for live state: samples tell early. */
+static void check_zeroed(const uint8_t *memory, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 1024u * 1024u)
+        CHECK(memory[i] == 0);
+    CHECK(memory[bytes - 1] == 0);
+}
+
 enum status core_init(struct core **ret_core, void *memory, const struct core_options *options)
 {
     struct region region;
@@ -108,6 +116,7 @@ enum status core_init(struct core **ret_core, void *memory, const struct core_op
     if (options->parameters.stride != 1 && options->parameters.stride != 2) return ERR_CONFIG;
     CHECK((uintptr_t)memory % REGION_ALIGN == 0);
     region = region_make(memory, core_bytes(options));
+    check_zeroed(memory, region.capacity);
     core = region_take(&region, sizeof *core);
     core->options = *options;
     core->committee = options->committee;
@@ -293,6 +302,11 @@ static void begin(struct core *core, const struct core_event *event)
     core->others_count = 0;
     core->arena_used = 0;
     core->pending_spent = 0;
+    if (core->pending_count == 0) {
+        /* Begin again at the ring's start, so that only what is used is ever touched. */
+        core->ring_begin = 0;
+        CHECK(core->ring_used == 0);
+    }
     core->more_work = false;
 }
 

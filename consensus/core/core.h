@@ -167,8 +167,9 @@ struct core_actions {
 /* Bytes of memory a core with these options needs. */
 size_t core_bytes(const struct core_options *options);
 
-/* Builds a core in `memory` (core_bytes(options) bytes, 64-byte aligned and ZERO-FILLED, owned by the caller).
- * ERR_CONFIG when self is not a member or the key is not that member's. Nothing to close. */
+/* Builds a core in `memory`: core_bytes(options) bytes, 64-byte aligned, ZERO-FILLED (fresh from
+ * mmap or calloc; most of it is never touched), owned by the caller. ERR_CONFIG when self is not a
+ * member or the key is not that member's. Nothing to close. */
 enum status core_init(struct core **ret_core, void *memory, const struct core_options *options);
 
 /* Recovery, before START: for each table in enum order, the driver asks where to begin and then

@@ -295,7 +295,8 @@ void core_start(struct core *core)
     core_restart_retry(core);
     core->dag_dirty = true;
     core->candidates_dirty = true;
-    if (core->options.rejoin || core->rejoin.active) core_rejoin_start(core);
+    /* A store made by --rejoin says so for ever; once it has its floor, that is over. */
+    if ((core->options.rejoin && core->floor == 0) || core->rejoin.active) core_rejoin_start(core);
     name_recovered(core);
     look_up_missing(core);
 }
