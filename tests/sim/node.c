@@ -236,13 +236,16 @@ static void read_delivered(struct sim_node *node)
     }
 }
 
-/* The batch log names what it holds; own batches are offered to the core again, in order. */
+/* The batch log names what it holds; own batches that no pre-block has executed are offered to the
+ * core again, in order. */
 static void offer_own_batches(struct sim_node *node)
 {
     for (uint64_t number = 0; number < node->disk.batches_capacity; number++) {
         if (!disk_has_batch(&node->disk, number)) continue;
         const struct sim_batch *batch = registry_batch(&node->world->registry, number);
-        if (batch->author == node->index) node_post_batch(node, number, false);
+        struct bytes key = {batch->digest.bytes, sizeof batch->digest.bytes};
+        bool executed = table_get(&node->disk.tables[TABLE_EXECUTED], key).len > 0;
+        if (batch->author == node->index && !executed) node_post_batch(node, number, false);
     }
 }
 

@@ -52,31 +52,22 @@ static void send_message(struct sim_node *node,
     packet_unref(packet);
 }
 
-/* Appends to the answer, sending it off whenever it is full. */
-static void answer_with(struct sim_node *node,
-                        authority_t peer,
-                        struct wire_answer *answer,
-                        struct bytes value)
-{
-    if (wire_answer_append(answer, value)) return;
-    send_bytes(node, peer, wire_answer_finish(answer, false));
-    wire_answer_begin(answer, answer_memory);
-    CHECK(wire_answer_append(answer, value));
-}
-
+/* One answer frame, as the real driver sends it: what does not fit is asked for again by the peer,
+ * which learns from `last` = 0 that there is more. */
 static void serve_certificates(struct sim_node *node, const struct core_action *action)
 {
     struct wire_answer answer;
     uint8_t key[CORE_KEY_BYTES_MAX];
+    bool fits = true;
 
     wire_answer_begin(&answer, answer_memory);
-    for (size_t i = 0; i < action->refs_count; i++) {
+    for (size_t i = 0; i < action->refs_count && fits; i++) {
         size_t len = key_of_slot(key, action->refs[i].round, action->refs[i].author);
         struct bytes value =
             table_get(&node->disk.tables[TABLE_CERTIFICATES], (struct bytes){key, len});
-        if (value.len > 0) answer_with(node, action->peer, &answer, value);
+        if (value.len > 0) fits = wire_answer_append(&answer, value);
     }
-    send_bytes(node, action->peer, wire_answer_finish(&answer, true));
+    send_bytes(node, action->peer, wire_answer_finish(&answer, fits));
 }
 
 static void serve_range(struct sim_node *node, const struct core_action *action)
@@ -86,24 +77,25 @@ static void serve_range(struct sim_node *node, const struct core_action *action)
     uint8_t key[CORE_KEY_BYTES_MAX];
     size_t len = key_of_slot(key, action->round + 1, 0);
     size_t position = table_seek(records, (struct bytes){key, len});
+    bool fits = true;
 
     wire_answer_begin(&answer, answer_memory);
-    for (size_t sent = 0; position < records->count && sent < WIRE_ANSWER_CERTIFICATES_MAX;
-         position++, sent++)
-        answer_with(node, action->peer, &answer, table_value(records, position));
-    send_bytes(node, action->peer, wire_answer_finish(&answer, true));
+    for (size_t sent = 0; fits && position < records->count; position++, sent++)
+        fits = sent < WIRE_ANSWER_CERTIFICATES_MAX &&
+               wire_answer_append(&answer, table_value(records, position));
+    send_bytes(node, action->peer, wire_answer_finish(&answer, fits));
 }
 
 static void serve_header(struct sim_node *node, const struct core_action *action)
 {
     uint8_t key[CORE_KEY_BYTES_MAX];
-    size_t len = key_of_vertex(key, &action->refs[0]);
-    struct bytes value = table_get(&node->disk.tables[TABLE_HEADERS], (struct bytes){key, len});
+    const struct vertex_ref *ref = &action->refs[0];
+    bool own = ref->author == node->index;
+    size_t len = own ? key_of_number(key, ref->round) : key_of_vertex(key, ref);
+    struct bytes value = table_get(&node->disk.tables[own ? TABLE_OWN_HEADERS : TABLE_HEADERS],
+                                   (struct bytes){key, len});
 
-    if (value.len == 0 && action->refs[0].author == node->index) {
-        len = key_of_number(key, action->refs[0].round);
-        value = table_get(&node->disk.tables[TABLE_OWN_HEADERS], (struct bytes){key, len});
-    }
+    CHECK(action->refs_count == 1);
     if (value.len > 0) send_bytes(node, action->peer, wire_header_body(header_memory, value));
 }
 
@@ -155,21 +147,22 @@ static void send_bulk(struct sim_node *node,
 void node_batch_synced(struct sim_node *node, uint64_t batch, bool streamed)
 {
     struct sim_batch *content = registry_batch(&node->world->registry, batch);
-    bool held = disk_has_batch(&node->disk, batch);
 
     disk_put_batch(&node->disk, batch);
     if (content->author == node->index) content->accepted = true;
-    if (!held && content->author == node->index)
-        for (authority_t peer = 0; peer < node->world->options.nodes; peer++)
-            if (peer != node->index)
-                send_bulk(node, peer, WIRE_BATCH, &content->digest, false, batch);
     if (node->world->options.bug != BUG_LOG) node_post_batch(node, batch, streamed);
 }
 
+/* An own batch may leave before it is durable: only naming it in a header rests on that. */
 void node_submit(struct sim_node *node, uint64_t batch)
 {
+    const struct sim_batch *content = registry_batch(&node->world->registry, batch);
+
     if (disk_has_batch(&node->disk, batch)) return;
-    store_batch(node, batch, registry_batch(&node->world->registry, batch)->author == node->index);
+    store_batch(node, batch, content->author == node->index);
+    for (authority_t peer = 0; peer < node->world->options.nodes; peer++)
+        if (peer != node->index && content->author == node->index)
+            send_bulk(node, peer, WIRE_BATCH, &content->digest, false, batch);
 }
 
 void node_take_bulk(struct sim_node *node, const struct sim_event *event)
