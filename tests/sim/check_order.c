@@ -66,6 +66,7 @@ void check_order_ordering(struct sim_node *node, struct bytes key, struct bytes 
     if (!digest_equal(&vertex.ref.digest, &record.anchor.digest))
         fail(node, sequence, "the anchor is not last");
     checkers->last_anchor_round = record.anchor.round;
+    checkers->excluded = record.excluded;
 }
 
 void check_order_preblock(struct sim_node *node, uint64_t index, struct bytes bytes)

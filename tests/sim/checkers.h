@@ -42,6 +42,7 @@ struct checkers {
     struct slot_map signed_slots[SIM_NODES_MAX];
     /* order */
     round_t last_anchor_round;
+    struct authority_set excluded; /* from the schedule, after the last record */
     uint64_t vertices_ordered;
     uint64_t executed;
     /* latency */

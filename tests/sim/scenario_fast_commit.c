@@ -39,24 +39,32 @@ struct attack {
 
 static struct world world;
 static struct attack attack;
+static bool traced; /* --trace SEED: one seed of Shoal + fast, in this process */
 
 static bool is_byzantine(authority_t node)
 {
     return attack.byzantine >> node & 1;
 }
 
-/* Author of the anchor of a round while nobody is excluded. */
-static authority_t first_leader(round_t round)
+/* Author of the anchor of a round under the schedule of the last ordering record; equal stakes. */
+static authority_t leader_of(round_t round)
 {
+    const struct authority_set *excluded = &world.checkers.excluded;
     uint8_t bytes[40];
     struct digest digest;
-    uint64_t word;
+    uint64_t word, eligible = NODES;
 
     memcpy(bytes, world.committee.digest.bytes, 32);
     memcpy(bytes + 32, &round, 8);
     crypto_hash_one(&digest, bytes, sizeof bytes);
     memcpy(&word, digest.bytes, 8);
-    return (authority_t)(word % NODES);
+    for (authority_t i = 0; i < NODES; i++)
+        eligible -= authority_set_has(excluded, i);
+    uint64_t position = word % eligible;
+    authority_t leader = 0;
+    while (authority_set_has(excluded, leader) || position-- > 0)
+        leader++;
+    return leader;
 }
 
 /* ---- what the network does ------------------------------------------------------------------- */
@@ -87,7 +95,10 @@ static uint64_t route(struct world *unused,
                       const struct packet *packet)
 {
     (void)unused;
-    if (attack.released) return ROUTE_USUAL;
+    uint64_t usual =
+        world.options.delay_us_min + random_below(&world.random, world.options.delay_us_min / 4);
+
+    if (attack.released) return usual;
     if (is_header_of(packet, attack.anchor, attack.round, &attack.anchor_digest))
         attack.anchor_known = true;
     if (is_vote_for_anchor(packet)) return to == attack.x ? 2000 : ROUTE_DROP;
@@ -99,7 +110,7 @@ static uint64_t route(struct world *unused,
     if (from == attack.x && packet->len > 0 && packet->data[0] == WIRE_CERTIFICATES &&
         attack.anchor_known)
         return ROUTE_DROP;
-    return ROUTE_USUAL;
+    return usual;
 }
 
 /* ---- what the Byzantine members do ----------------------------------------------------------- */
@@ -174,13 +185,14 @@ static void adjust(struct core_parameters *parameters)
     parameters->header_delay_us_max = 150000;
 }
 
-static void choose(const struct sim_options *options, struct random *random)
+/* Picks a round to come, with an honest anchor, and an honest X beside it. */
+static void choose(struct random *random)
 {
-    attack = (struct attack){.byzantine = options->byzantine};
+    attack.round = u64_max(world.registry.top_round, 3) + random_between(random, 3, 9);
     do {
-        attack.round = random_between(random, 4, 11);
-        if (options->stride == 2) attack.round = attack.round / 2 * 2;
-        attack.anchor = first_leader(attack.round);
+        attack.round++;
+        if (world.options.stride == 2) attack.round = (attack.round + 1) / 2 * 2;
+        attack.anchor = leader_of(attack.round);
     } while (is_byzantine(attack.anchor));
     do {
         attack.x = (authority_t)random_below(random, NODES);
@@ -209,31 +221,39 @@ static void run(uint64_t seed, uint32_t stride, bool fast)
     options.stride = stride;
     options.fast = fast;
     options.faults_drawn = false;
+    options.faults = 1u << FAULT_REORDER; /* the votes for X overtake */
     options.unequal = 0;
     options.delay_us_min = random_between(&random, 5000, 30000);
-    options.delay_us_mean = options.delay_us_min + random_below(&random, 5000);
-    options.sync_us_mean = 300;
+    options.steady = true; /* all start together; the route adds the jitter */
     options.batches_per_minute = 1200;
     options.batch_bytes = 1000;
+    options.check_every = 1000;
+    options.trace_nodes = traced ? UINT32_MAX : 0;
     authority_t one = (authority_t)random_below(&random, NODES);
     authority_t two = (authority_t)((one + 1 + random_below(&random, NODES - 1)) % NODES);
     options.byzantine = 1u << one | 1u << two;
     world_open(&world, &options, adjust);
-    choose(&options, &random);
+    attack = (struct attack){.byzantine = options.byzantine};
+    choose(&random);
     world.route = route;
-    while (world.now_us < 20000000) {
+    while (world.now_us < 5000000) {
         world_run(&world, world.now_us + STEP_US);
         for (authority_t member = 0; member < NODES; member++) {
             if (!is_byzantine(member)) continue;
             vote_for_all(member);
             propose(member);
         }
+        /* A skipped anchor changes the schedule: then another round is attacked. */
+        if (!attack.anchor_known && leader_of(attack.round) != attack.anchor) choose(&random);
         if (attack.x_proposed && !attack.twins_sent) send_twins();
         if (!attack.released && least_anchor_round() >= attack.round + 2) attack.released = true;
     }
     if (!attack.twins_sent || !attack.released)
         world_fail(&world, FAILURE_CRASH, "the attack did not happen: round %llu, X proposed %d",
                    (unsigned long long)attack.round, attack.x_proposed);
+    if (traced)
+        printf("round %llu, anchor of %u, X is %u, Byzantine %u and %u\n",
+               (unsigned long long)attack.round, attack.anchor, attack.x, one, two);
     if (least_anchor_round() < attack.round + 20)
         world_fail(&world, FAILURE_LIVENESS, "the network stopped after the attack");
     world_close(&world);
@@ -243,6 +263,7 @@ static void run(uint64_t seed, uint32_t stride, bool fast)
 static int run_child(uint64_t seed, uint32_t stride, bool fast, bool quiet)
 {
     int status = 0;
+    fflush(stdout);
     pid_t child = fork();
 
     CHECK(child >= 0);
@@ -265,6 +286,8 @@ static uint64_t count_forks(const char *name,
 
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         int code = run_child(seed, stride, fast, expected);
+        if (expected != (code == FAILURE_SAFETY))
+            printf("seed %llu ends with %d\n", (unsigned long long)seed, code);
         forks += code == FAILURE_SAFETY;
         other += code != 0 && code != FAILURE_SAFETY;
     }
@@ -277,7 +300,13 @@ int main(int count, char **arguments)
 {
     bool expect_fork = count > 1 && strcmp(arguments[1], "--expect-fork") == 0;
     const char *scale = getenv("SIM_SEEDS");
-    uint64_t seeds = 40;
+    uint64_t seeds = 30;
+
+    if (count > 2 && strcmp(arguments[1], "--trace") == 0) {
+        traced = true;
+        run(strtoull(arguments[2], NULL, 10), 1, true);
+        return 0;
+    }
 
     if (scale != NULL && atoi(scale) > 0) seeds = 1 + seeds * (unsigned)atoi(scale) / 100;
     if (expect_fork) return count_forks("V first headers (wrong)", seeds, 1, true, true) != seeds;

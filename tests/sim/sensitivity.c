@@ -29,6 +29,7 @@ static struct world world;
 static int run_child(const struct trial *trial, enum sim_bug bug, uint64_t seed)
 {
     int status = 0;
+    fflush(stdout);
     pid_t child = fork();
 
     CHECK(child >= 0);
