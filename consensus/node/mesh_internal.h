@@ -93,6 +93,7 @@ struct mesh_connection {
     struct mesh_queue queue;
     size_t head_sent; /* bytes of the queue's head that are encrypted already */
     bool is_dirty;
+    bool pong_waits; /* one is queued; further pings get none, so asking costs us nothing */
 
     TAILQ_ENTRY(mesh_connection) entry; /* pending or dead */
     TAILQ_ENTRY(mesh_connection) dirty_entry;

@@ -12,8 +12,9 @@
 
 #include "common/buffer.h"
 
-/* Five seconds of all votes of a committee of 100 at 30 rounds a second. */
-#define MESH_QUEUE_FRAMES_MAX 16384u
+/* Two seconds of what a member of a committee of 100 sends at 30 rounds a second (a vote for each
+ * header), and, at a page each, at most as much memory as the queue of bulk. */
+#define MESH_QUEUE_FRAMES_MAX 8192u
 
 struct mesh_queue_entry {
     struct buffer *frame; /* one reference is the queue's */

@@ -8,6 +8,22 @@
 
 #define PING_BYTES 9u
 
+/* Queues a PING or PONG; false when a bound is met: then there is enough on its way. */
+static bool say(struct mesh_connection *connection, enum wire_kind kind, uint64_t time)
+{
+    uint8_t memory[PING_BYTES];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct buffer *frame = NULL;
+    bool queued = false;
+
+    writer_u8(&writer, (uint8_t)kind);
+    writer_u64(&writer, time);
+    frame = buffer_frame(writer_view(&writer));
+    queued = mesh_transfer_queue(connection, frame);
+    buffer_unref(frame);
+    return queued;
+}
+
 /* PING: answer. PONG: if it answers the ping on its way, the round trip. */
 static void handle_ping(struct mesh_connection *connection, struct bytes body)
 {
@@ -20,17 +36,7 @@ static void handle_ping(struct mesh_connection *connection, struct bytes body)
     if (!reader_done(&reader)) {
         mesh_connection_kill(connection, "its ping is malformed");
     } else if (kind == WIRE_PING) {
-        uint8_t memory[PING_BYTES];
-        struct writer writer = writer_make(memory, sizeof memory);
-        struct buffer *frame = NULL;
-
-        writer_u8(&writer, WIRE_PONG);
-        writer_u64(&writer, time);
-        frame = buffer_frame(writer_view(&writer));
-        if (!mesh_transfer_queue(connection, frame)) {
-            mesh_connection_kill(connection, "it does not read what it asks for (pings)");
-        }
-        buffer_unref(frame);
+        if (!connection->pong_waits) connection->pong_waits = say(connection, WIRE_PONG, time);
     } else if (slot->ping_us != 0 && time == slot->ping_us) {
         uint64_t rtt_us = u64_min(now_us - slot->ping_us, UINT32_MAX);
         slot->ping_us = 0;
@@ -41,17 +47,9 @@ static void handle_ping(struct mesh_connection *connection, struct bytes body)
 
 void mesh_transfer_ping(struct mesh_connection *connection, uint64_t now_us)
 {
-    uint8_t memory[PING_BYTES];
-    struct writer writer = writer_make(memory, sizeof memory);
-    struct buffer *frame = NULL;
-
     /* Behind a long queue a ping says nothing, and the queue itself keeps the link alive. */
     if (connection->queue.bytes > connection->queue.bytes_max / 2) return;
-    writer_u8(&writer, WIRE_PING);
-    writer_u64(&writer, now_us);
-    frame = buffer_frame(writer_view(&writer));
-    if (mesh_transfer_queue(connection, frame)) connection->slot->ping_us = now_us;
-    buffer_unref(frame);
+    if (say(connection, WIRE_PING, now_us)) connection->slot->ping_us = now_us;
 }
 
 /* A whole frame is here. */
@@ -151,6 +149,7 @@ static void head_ended(struct mesh_connection *connection, const struct buffer *
         connection->slot->status.frames_out++;
         connection->slot->status.bytes_out += frame->len;
     }
+    if (frame->data[frame->begin + MESH_PREFIX_BYTES] == WIRE_PONG) connection->pong_waits = false;
     connection->head_sent = 0;
     mesh_queue_pop(&connection->queue);
 }
