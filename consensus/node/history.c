@@ -9,9 +9,6 @@
 /* Certificates looked up in one step; each is a read of about 1 KB and a hash. */
 #define STEP_CERTIFICATES 32u
 
-/* Value of a TABLE_CERTIFICATES row: flag u8 | certificate. */
-#define ROW_FLAG_VERIFIED 1u
-
 enum phase { PHASE_READ, PHASE_CERTIFICATES, PHASE_BATCHES, PHASE_DONE };
 
 struct history {
@@ -95,15 +92,15 @@ static enum status history_decode(struct history *history,
                                   const uint8_t *row,
                                   size_t len)
 {
-    struct reader reader = reader_make(row, len);
     struct digest digest;
+    bool verified = false;
 
-    const uint8_t flag = reader_u8(&reader);
-    certificate_decode(&history->certificate, &reader);
-    if (!reader_done(&reader)) return ERR_CORRUPT;
+    const enum status status =
+        certificate_row_read(&history->certificate, &verified, (struct bytes){row, len});
+    if (status != OK) return status;
     header_digest(&digest, &history->certificate.header);
     if (!digest_equal(&digest, &ref->digest)) return ERR_CORRUPT;
-    if (flag == ROW_FLAG_VERIFIED) return OK;
+    if (verified) return OK;
     return committee_verify_quorum(history->committee, SCOPE_HEADER, &digest,
                                    &history->certificate.quorum);
 }
@@ -160,9 +157,10 @@ static enum status history_step_certificates(struct history *history)
 {
     for (uint32_t i = 0; i < STEP_CERTIFICATES; i++) {
         const uint32_t at = history->vertex;
-        struct reader reader = reader_make(history->rows[at] + 1, history->rows_len[at] - 1);
-        certificate_decode(&history->certificate, &reader);
-        CHECK(reader_done(&reader)); /* it was decoded when it was read */
+        const struct bytes row = {history->rows[at], history->rows_len[at]};
+        bool verified = false;
+        const enum status status = certificate_row_read(&history->certificate, &verified, row);
+        CHECK(status == OK); /* it was decoded when it was read */
         subdag_write_certificate(&history->writer, &history->certificate);
         free(history->rows[at]);
         history->rows[at] = NULL;

@@ -97,7 +97,8 @@ enum storage_kind {
     STORAGE_READ_ROWS,  /* `table`, `keys`: the rows that exist, in the order of the keys */
     STORAGE_SCAN_ROWS,  /* `table`, from `keys`[0] (or all), up to `rows_max` and `bytes_max` */
     STORAGE_EXPORT,     /* pre-block `index` as serialized exporter.SubDag in `buffer` */
-    STORAGE_RETAIN, /* forget pre-blocks below `index` and what only they need; background work */
+    STORAGE_RETAIN,     /* forget pre-blocks below `index` (at most the last certified one) and what
+     only     they need, but never what consensus may still need; background work */
     STORAGE_KINDS
 };
 
