@@ -51,7 +51,13 @@ static void dag_drop_ordered(const struct dag *dag, round_t round, struct author
 
 static uint32_t dag_set_count(const struct authority_set *set)
 {
-    return (uint32_t)(__builtin_popcountll(set->words[0]) + __builtin_popcountll(set->words[1]));
+    uint32_t count = 0;
+
+    for (int i = 0; i < 2; i++) {
+        for (uint64_t word = set->words[i]; word != 0; word &= word - 1)
+            count++;
+    }
+    return count;
 }
 
 void dag_walk_begin(struct dag_walk *walk,

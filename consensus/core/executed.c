@@ -112,6 +112,7 @@ static uint32_t executed_take_entry(struct executed *executed)
 
 void executed_add(struct executed *executed, const struct digest *digest, round_t leader_round)
 {
+    CHECK(leader_round > 0);
     CHECK(!executed_has(executed, digest));
     CHECK(executed->newest == EXECUTED_NONE ||
           executed_entry(executed, executed->newest)->leader_round <= leader_round);
@@ -144,6 +145,7 @@ static void executed_remove_oldest(struct executed *executed)
     *at = entry->next_in_bucket;
     executed->oldest = entry->next_by_age;
     if (executed->oldest == EXECUTED_NONE) executed->newest = EXECUTED_NONE;
+    entry->leader_round = 0;
     entry->next_in_bucket = executed->free;
     entry->next_by_age = EXECUTED_NONE;
     executed->free = link;
@@ -165,25 +167,25 @@ uint32_t executed_count(const struct executed *executed)
     return executed->count;
 }
 
-/* Chains hold `count` entries, each in its own bucket, and no digest twice. */
-static void executed_check_buckets(const struct executed *executed)
+/* The chain of the entry's bucket holds it once, no other entry with its digest, and none that is
+ * free. */
+static void executed_check_chain(const struct executed *executed, uint32_t link)
 {
-    uint32_t chained = 0;
+    const struct executed_entry *entry = executed_entry(executed, link);
+    uint32_t *bucket = executed_bucket(executed, &entry->digest);
+    uint32_t found = 0;
+    uint32_t length = 0;
 
-    for (size_t b = 0; b < (size_t)1 << executed->buckets_log2; b++) {
-        uint32_t link = executed->buckets[b];
-        while (link != EXECUTED_NONE) {
-            const struct executed_entry *entry = executed_entry(executed, link);
-            CHECK(executed_bucket(executed, &entry->digest) == &executed->buckets[b]);
-            for (uint32_t next = entry->next_in_bucket; next != EXECUTED_NONE;
-                 next = executed_entry(executed, next)->next_in_bucket)
-                CHECK(!digest_equal(&executed_entry(executed, next)->digest, &entry->digest));
-            CHECK(chained < executed->count);
-            chained++;
-            link = entry->next_in_bucket;
-        }
+    for (uint32_t at = *bucket; at != EXECUTED_NONE; length++) {
+        const struct executed_entry *other = executed_entry(executed, at);
+        CHECK(length < executed->count);
+        CHECK(other->leader_round > 0);
+        CHECK(executed_bucket(executed, &other->digest) == bucket);
+        CHECK(at == link || !digest_equal(&other->digest, &entry->digest));
+        found += at == link;
+        at = other->next_in_bucket;
     }
-    CHECK(chained == executed->count);
+    CHECK(found == 1);
 }
 
 void executed_check(const struct executed *executed)
@@ -197,16 +199,17 @@ void executed_check(const struct executed *executed)
         CHECK(entry->leader_round >= last);
         CHECK(aged < executed->count);
         CHECK(entry->next_by_age != EXECUTED_NONE || link == executed->newest);
+        executed_check_chain(executed, link);
         last = entry->leader_round;
         aged++;
         link = entry->next_by_age;
     }
     for (uint32_t link = executed->free; link != EXECUTED_NONE; freed++) {
         CHECK(freed < executed->touched);
+        CHECK(executed_entry(executed, link)->leader_round == 0);
         link = executed_entry(executed, link)->next_in_bucket;
     }
     CHECK(aged == executed->count);
     CHECK(aged + freed == executed->touched);
     CHECK(executed->touched <= executed->capacity);
-    executed_check_buckets(executed);
 }

@@ -25,8 +25,8 @@ void executed_init(struct executed **ret_executed, void *memory, uint32_t capaci
 
 bool executed_has(const struct executed *executed, const struct digest *digest);
 
-/* Adds a digest that is not in. Leader rounds never decrease from one call to the next. Running
- * full is our bug (the capacity is derived from the DAG's): a failed CHECK. */
+/* Adds a digest that is not in. Leader rounds are above 0 and never decrease from one call to the
+ * next. Running full is our bug (the capacity is derived from the DAG's): a failed CHECK. */
 void executed_add(struct executed *executed, const struct digest *digest, round_t leader_round);
 
 /* Removes every digest with leader round <= floor. */

@@ -65,11 +65,11 @@ static void it_fills_up_to_its_capacity_and_empties(void **state)
     for (uint64_t pass = 0; pass < 3; pass++) {
         for (uint64_t i = 1; i <= CAPACITY; i++) {
             struct digest digest = digest_of(2 * i);
-            executed_add(executed, &digest, 10 * pass + i / 100);
+            executed_add(executed, &digest, 10 * pass + 1 + i / 100);
         }
         assert_int_equal(executed_count(executed), CAPACITY);
         executed_check(executed);
-        executed_prune(executed, 10 * pass + 3);
+        executed_prune(executed, 10 * pass + 4);
         assert_int_equal(executed_count(executed), 0);
         executed_check(executed);
     }
