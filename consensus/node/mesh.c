@@ -27,13 +27,6 @@ const char *mesh_link_name(enum mesh_link kind)
     return kind == MESH_BULK ? "bulk" : "control";
 }
 
-int mesh_priority(const struct mesh *mesh, enum mesh_link kind)
-{
-    int priorities = event_base_get_npriorities(mesh->options.base);
-
-    return kind == MESH_BULK ? priorities - 1 : priorities / 2;
-}
-
 struct mesh_slot *mesh_slot_at(const struct mesh *mesh, authority_t peer, enum mesh_link kind)
 {
     CHECK(peer < mesh->options.committee->count);
@@ -175,7 +168,6 @@ static void make_slots(struct mesh *mesh)
     CHECK(mesh->flush_events[MESH_CONTROL] != NULL);
     CHECK(mesh->flush_events[MESH_BULK] != NULL);
     CHECK(mesh->tick_event != NULL);
-    (void)event_priority_set(mesh->flush_events[MESH_BULK], mesh_priority(mesh, MESH_BULK));
     (void)event_add(mesh->tick_event, &tick);
 }
 

@@ -24,8 +24,8 @@
  *
  * Everything runs on the thread of the event base; there are no locks. Callbacks are made by the
  * event loop only, never from inside a function below, so a caller may loop over peers and send
- * without seeing the world change under it. When the base has two or more priorities, bulk links
- * take the lowest.
+ * without seeing the world change under it. Links take turns of bounded bytes, and none has priority
+ * over another: a peer that floods its control link would else starve the bulk of all.
  *
  * Frames: `buffer->data + begin` is the length prefix, `len` covers prefix and body. A frame
  * received has its body at MESH_BODY, so the batch bytes of a BATCH body start at BUFFER_BATCH.
@@ -139,7 +139,7 @@ void mesh_cut(struct mesh *mesh, authority_t peer, enum mesh_link link, const ch
  * MESH_READ_BYTES_MAX, is still delivered. A paused link is not cut for being idle. The state holds
  * for the peer and kind, across reconnections. */
 void mesh_pause(struct mesh *mesh, authority_t peer, enum mesh_link link, bool pause);
-#define MESH_READ_BYTES_MAX (256u * 1024u)
+#define MESH_READ_BYTES_MAX (128u * 1024u)
 
 struct mesh_link_status {
     bool up;

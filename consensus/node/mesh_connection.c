@@ -182,8 +182,6 @@ struct mesh_connection *mesh_connection_new(struct mesh *mesh,
     connection->write_event = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
     CHECK(connection->read_event != NULL);
     CHECK(connection->write_event != NULL);
-    (void)event_priority_set(connection->read_event, mesh_priority(mesh, kind));
-    (void)event_priority_set(connection->write_event, mesh_priority(mesh, kind));
     connection->write_armed = slot != NULL;
     (void)event_add(slot == NULL ? connection->read_event : connection->write_event, NULL);
     return connection;

@@ -32,7 +32,7 @@ struct evconnlistener;
 
 /* Bytes one connection may read before the others have their turn: data is large, the rest small.
  */
-#define MESH_READ_CONTROL_BYTES_MAX (128u * 1024u)
+#define MESH_READ_CONTROL_BYTES_MAX (64u * 1024u)
 #define MESH_READ_PENDING_BYTES_MAX (16u * 1024u)
 
 /* Bytes one connection may write in its turn. */
@@ -151,7 +151,6 @@ struct mesh_slot *mesh_slot_at(const struct mesh *mesh, authority_t peer, enum m
 void mesh_sweep(struct mesh *mesh);
 void mesh_sweep_soon(struct mesh *mesh);
 void mesh_mark_dirty(struct mesh_connection *connection);
-int mesh_priority(const struct mesh *mesh, enum mesh_link kind);
 const char *mesh_link_name(enum mesh_link kind);
 void mesh_check(const struct mesh *mesh);
 /* Text of an address, for logs and errors: "127.0.0.1:64010". `ret` takes MESH_ADDRESS_BYTES. */

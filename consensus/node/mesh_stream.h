@@ -1,6 +1,6 @@
 /* One TLS connection over a non-blocking socket, with our own small I/O loop around OpenSSL.
  *
- *   socket --one recv of up to 256 KB--> input (shared) --> OpenSSL --SSL_read--> caller's memory
+ *   socket --one recv of up to 128 KB--> input (shared) --> OpenSSL --SSL_read--> caller's memory
  *   caller's memory --SSL_write, 16 KB records--> chunk of up to 128 KB --one send--> socket
  *
  * OpenSSL never sees the socket: its read side is a window on what one recv brought, its write side

@@ -283,7 +283,6 @@ static void run_node(struct board *board, authority_t self)
     make_committee(&committee, seeds);
     node.committee = &committee;
     node.base = event_base_new();
-    event_base_priority_init(node.base, 3); /* as a node does: control before bulk */
     node.frame = make_frame();
     node.feed_event = event_new(node.base, -1, EV_TIMEOUT, on_feed, &node);
     open_node(&node, seeds[self]);
