@@ -1,8 +1,9 @@
+#include "proto/client_export.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/client_export.h"
 #include "proto/pb.h"
 #include "proto/subdag.h"
 

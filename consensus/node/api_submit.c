@@ -1,10 +1,10 @@
 /* narwhal.Transactions and dsn.Transactions. Four methods, two shapes: one message and an answer
  * when its batch reached a level, or a stream of messages and an answer when all batches they went
- * into did.
- */
+ * into did. */
+#include "consensus/node/api_submit.h"
+
 #include <stdlib.h>
 
-#include "consensus/node/api_submit.h"
 #include "proto/pb.h"
 
 /* Field numbers of dsn.proto. */
