@@ -206,6 +206,27 @@ static void export_turns_to_the_next_node_when_told(void **unused)
     close_world(&world);
 }
 
+static void export_takes_no_id_out_of_turn(void **unused)
+{
+    (void)unused;
+    struct world world = open_world(NULL);
+    for (int i = 0; i < 5; i++)
+        memory_loop_make(world.loop, 1, 10);
+    struct buffer *third = world.loop->subdags[2];
+    world.loop->subdags[2] = world.loop->subdags[3];
+    struct client_export *export = open_export(&world, 0, false);
+    expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    expect_ids(&world, 1, 2);
+    struct client_event *event = expect(&world, CLIENT_EVENT_EXPORT_DOWN, CLIENT_CANCELLED);
+    assert_non_null(strstr(event->text, "sub-DAG 4 after 2"));
+    world.loop->subdags[2] = third;
+    client_event_free(world.client, event);
+    expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    expect_ids(&world, 3, 5);
+    end_export(&world, export);
+    close_world(&world);
+}
+
 static void short_stall(struct api_options *options)
 {
     options->export_stall_us = 300000;
@@ -340,6 +361,7 @@ int main(void)
         cmocka_unit_test(export_says_when_a_preblock_cannot_be_read),
         cmocka_unit_test(export_goes_on_after_the_server_came_back),
         cmocka_unit_test(export_turns_to_the_next_node_when_told),
+        cmocka_unit_test(export_takes_no_id_out_of_turn),
         cmocka_unit_test(export_cuts_a_reader_that_stalls),
         cmocka_unit_test(export_streams_share_wants_and_are_bounded),
         cmocka_unit_test(client_refuses_what_is_not_an_address),
