@@ -51,7 +51,8 @@ static void send_file(struct call *call,
 {
     Grpc__Reflection__V1__FileDescriptorResponse files =
         GRPC__REFLECTION__V1__FILE_DESCRIPTOR_RESPONSE__INIT;
-    Grpc__Reflection__V1__ErrorResponse error = GRPC__REFLECTION__V1__ERROR_RESPONSE__INIT;
+    Grpc__Reflection__V1__ErrorResponse error;
+    grpc__reflection__v1__error_response__init(&error);
     ProtobufCBinaryData bytes;
     if (file != NULL) {
         bytes.data = unconst(file->descriptor);
@@ -95,7 +96,8 @@ static void send_services(struct call *call, reflection_response *response)
 
 static void respond(struct call *call, reflection_request *request)
 {
-    reflection_response response = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__INIT;
+    reflection_response response;
+    grpc__reflection__v1__server_reflection_response__init(&response);
     response.valid_host = request->host;
     response.original_request = request;
     switch (request->message_request_case) {
