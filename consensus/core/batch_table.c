@@ -12,6 +12,7 @@ void batch_table_place(struct batch_table *table,
     table->self = self;
     table->capacity = BATCH_ENTRIES_PER_AUTHOR * (committee->count < 2 ? 2 : committee->count);
     table->used_max = 0;
+    table->missing_pinned = 0;
     table->acked_bytes = 0;
     table->entries = region_take(region, sizeof *table->entries * (size_t)table->capacity);
     digest_map_place(&table->map, region, table->capacity, seed);
@@ -207,6 +208,10 @@ static void entry_arrive(struct batch_table *table,
     struct batch_entry *entry = &table->entries[number];
 
     entry_fill(entry, stored);
+    if (entry->pins > 0) {
+        CHECK(table->missing_pinned > 0);
+        table->missing_pinned--;
+    }
     entry_move(table, number, entry->pins > 0 ? BATCH_LIST_PINNED : BATCH_LIST_NAMED, false);
     CHECK(batch_entry_is_held(entry));
 }
@@ -222,7 +227,8 @@ static void own_start_lag(struct batch_table *table, const struct batch_entry *e
 enum status batch_table_store(struct batch_table *table,
                               uint32_t *ret_entry,
                               const struct batch_stored *stored,
-                              round_t round)
+                              round_t round,
+                              uint64_t name_at_us)
 {
     uint32_t number = batch_table_find(table, &stored->digest);
     bool own = stored->author == table->self;
@@ -246,6 +252,7 @@ enum status batch_table_store(struct batch_table *table,
     entry = &table->entries[number];
     entry_fill(entry, stored);
     entry->round = round;
+    entry->due_us = name_at_us;
     list_insert(table, number, own ? BATCH_LIST_NAMEABLE : BATCH_LIST_UNNAMED, false);
     table->unnamed_bytes[stored->author] += entry_charge(entry);
     if (own) own_start_lag(table, entry);
@@ -284,8 +291,8 @@ enum status batch_table_name(struct batch_table *table,
     case BATCH_LIST_NAMEABLE:
     case BATCH_LIST_RENAME:
     case BATCH_LIST_NAMED:
-        entry->was_named = entry->was_named || author == table->self;
         entry_move(table, number, BATCH_LIST_NAMED, false);
+        entry->was_named = entry->was_named || author == table->self;
         break;
     case BATCH_LIST_PINNED:
     case BATCH_LIST_MISSING:
@@ -303,6 +310,7 @@ void batch_table_pin(struct batch_table *table, uint32_t number)
 {
     struct batch_entry *entry = batch_table_entry(table, number);
 
+    if (entry->pins == 0 && !batch_entry_is_held(entry)) table->missing_pinned++;
     entry->pins++;
     CHECK(entry->pins != 0);
     if (batch_entry_is_held(entry)) entry_move(table, number, BATCH_LIST_PINNED, false);
@@ -313,6 +321,7 @@ void batch_table_unpin(struct batch_table *table, uint32_t number)
     struct batch_entry *entry = batch_table_entry(table, number);
 
     CHECK(entry->pins > 0);
+    CHECK(batch_entry_is_held(entry));
     entry->pins--;
     if (entry->pins == 0) batch_table_forget(table, number);
 }
@@ -527,8 +536,7 @@ bool batch_table_is_full(const struct batch_table *table, authority_t author)
 
 uint64_t batch_table_missing(const struct batch_table *table)
 {
-    return (uint64_t)table->lists[BATCH_LIST_MISSING].count +
-           table->lists[BATCH_LIST_FETCHING].count;
+    return table->missing_pinned;
 }
 
 void batch_table_check(const struct batch_table *table)

@@ -71,8 +71,10 @@ enum batch_list {
 struct batch_entry {
     struct digest digest;
     uint64_t created_at; /* ms */
-    uint64_t due_us;     /* MISSING, FETCHING: when to ask; RENAME: when it becomes nameable */
-    round_t round;       /* UNNAMED: round here at arrival; named: highest round naming it */
+    uint64_t
+        due_us; /* MISSING, FETCHING: when to ask; RENAME: when it becomes nameable; own NAMEABLE: when
+                      * it is named though stake Q did not acknowledge it */
+    round_t round; /* UNNAMED: round here at arrival; named: highest round naming it */
     struct authority_set holders; /* who else is known to have it */
     uint32_t bytes;
     uint32_t transactions;
@@ -109,6 +111,7 @@ struct batch_table {
     uint64_t *unnamed_bytes;  /* per author: charged bytes in UNNAMED, own: new in NAMEABLE */
     uint64_t *lag_bytes;      /* per peer: own bulk bytes it has not acknowledged */
     uint64_t *streamed_until; /* per author: created_at its bulk stream has reached, ms */
+    uint32_t missing_pinned;  /* missing batches that are pinned */
     uint64_t acked_bytes;     /* own bytes that reached stake Q since batch_table_take_acked */
 };
 
@@ -146,7 +149,8 @@ struct batch_stored {
 enum status batch_table_store(struct batch_table *table,
                               uint32_t *ret_entry,
                               const struct batch_stored *stored,
-                              round_t round);
+                              round_t round,
+                              uint64_t name_at_us);
 
 /* A header of `author` and `round` names the batch: it is kept, or missed from now on. ERR_FULL
  * when there is no room. */
@@ -206,7 +210,7 @@ uint32_t batch_table_stale_named(const struct batch_table *table,
 /* True when `author`'s bulk link should not be read: its unnamed share is used up. */
 bool batch_table_is_full(const struct batch_table *table, authority_t author);
 
-/* Batches that are missing now. */
+/* Batches that a pre-block waits for now. */
 uint64_t batch_table_missing(const struct batch_table *table);
 
 void batch_table_check(const struct batch_table *table);

@@ -94,7 +94,8 @@ void core_batch_stored(struct core *core, const struct core_event *event)
     /* Executed already, or found in the log for somebody who does not wait any more. */
     if (number == BATCH_NONE && orderer_executed(core->orderer, &stored.digest)) return;
     if (number == BATCH_NONE && !stored.streamed && stored.author != core->self) return;
-    status = batch_table_store(&core->batches, &number, &stored, core_quorum_round(core));
+    status = batch_table_store(&core->batches, &number, &stored, core_quorum_round(core),
+                               core->now_us + core->options.parameters.batch_fetch_us);
     if (status == ERR_FULL) {
         core_refuse(core, REFUSED_FULL, event->peer);
         drop(core, &stored.digest, stored.worker);

@@ -97,7 +97,8 @@ static bool has_reason(const struct core *core)
 {
     if (dag_unordered_payload(core->dag) > 0) return true;
     if (core->attestor.certified < core->attestor.made) return true;
-    if (proposer_has_payload(&core->proposer, &core->batches) && may_name_payload(core))
+    if (proposer_has_payload(&core->proposer, &core->batches, core->now_us) &&
+        may_name_payload(core))
         return true;
     return stake_ahead(core, core_quorum_round(core) + 1) >= core->committee->validity;
 }
@@ -171,7 +172,7 @@ uint64_t core_propose(struct core *core)
     header.payload_count = 0;
     fill_parents(core, &header);
     if (may_name_payload(core)) {
-        proposer_fill(&core->proposer, &header, &core->batches, core->orderer);
+        proposer_fill(&core->proposer, &header, &core->batches, core->orderer, core->now_us);
     }
     publish(core, &header);
     core->more_work = core->more_work || core->committee->count == 1;

@@ -167,14 +167,20 @@ static bool links_lag(const struct proposer *proposer, const struct batch_table 
            u64_max(PROPOSER_LAG_BYTES_MAX, proposer->transfer_bytes);
 }
 
+/* Acknowledgements can be lost with a link: after a while a batch is named without, and who misses it
+ * fetches it. */
 static bool entry_may_be_named(const struct proposer *proposer,
                                const struct batch_entry *entry,
-                               bool lagging)
+                               bool lagging,
+                               uint64_t now_us)
 {
-    return !lagging || entry->acknowledged || entry->author != proposer->self || entry->was_named;
+    if (!lagging || entry->acknowledged || entry->due_us <= now_us) return true;
+    return entry->author != proposer->self || entry->was_named;
 }
 
-bool proposer_has_payload(const struct proposer *proposer, const struct batch_table *batches)
+bool proposer_has_payload(const struct proposer *proposer,
+                          const struct batch_table *batches,
+                          uint64_t now_us)
 {
     uint32_t number = batches->lists[BATCH_LIST_NAMEABLE].first;
     bool lagging = number != BATCH_NONE && links_lag(proposer, batches);
@@ -182,7 +188,7 @@ bool proposer_has_payload(const struct proposer *proposer, const struct batch_ta
     for (uint32_t scanned = 0; number != BATCH_NONE && scanned < PROPOSER_SCAN_MAX; scanned++) {
         const struct batch_entry *entry = batch_table_entry(batches, number);
 
-        if (entry_may_be_named(proposer, entry, lagging)) return true;
+        if (entry_may_be_named(proposer, entry, lagging, now_us)) return true;
         number = entry->next;
     }
     return false;
@@ -191,7 +197,8 @@ bool proposer_has_payload(const struct proposer *proposer, const struct batch_ta
 void proposer_fill(struct proposer *proposer,
                    struct header *header,
                    struct batch_table *batches,
-                   const struct orderer *orderer)
+                   const struct orderer *orderer,
+                   uint64_t now_us)
 {
     uint32_t number = batches->lists[BATCH_LIST_NAMEABLE].first;
     bool lagging = links_lag(proposer, batches);
@@ -208,7 +215,7 @@ void proposer_fill(struct proposer *proposer,
         if (header->payload_count == HEADER_BATCHES_MAX) break;
         if (orderer_executed(orderer, &entry->digest)) {
             batch_table_forget(batches, number);
-        } else if (entry_may_be_named(proposer, entry, lagging)) {
+        } else if (entry_may_be_named(proposer, entry, lagging, now_us)) {
             if (entry->bytes > HEADER_PAYLOAD_BYTES_MAX - bytes) break;
             bytes += entry->bytes;
             info->digest = entry->digest;

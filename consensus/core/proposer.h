@@ -116,10 +116,13 @@ bool proposer_is_stuck(const struct proposer *proposer, round_t anchor_round);
 void proposer_fill(struct proposer *proposer,
                    struct header *header,
                    struct batch_table *batches,
-                   const struct orderer *orderer);
+                   const struct orderer *orderer,
+                   uint64_t now_us);
 
 /* True when proposer_fill would name something. */
-bool proposer_has_payload(const struct proposer *proposer, const struct batch_table *batches);
+bool proposer_has_payload(const struct proposer *proposer,
+                          const struct batch_table *batches,
+                          uint64_t now_us);
 
 /* Own payload certified but not ordered, bytes. */
 uint64_t proposer_unordered_bytes(const struct proposer *proposer,
