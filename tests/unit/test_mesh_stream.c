@@ -138,7 +138,7 @@ static void carries_bytes_whole_in_pieces_of_any_size(void **state)
 
     (void)state;
     pair_open(&pair);
-    move_bytes(&pair, 3000000, MESH_CHUNK_BYTES, 1);
+    move_bytes(&pair, 3000000, 100000, 1);
     move_bytes(&pair, 300000, 1000, 2);
     move_bytes(&pair, 5000, 1, 3);
     assert_int_equal(mesh_stream_unsent(&pair.sides[0].stream), 0);
