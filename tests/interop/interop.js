@@ -160,6 +160,19 @@ async function submission() {
   }
 }
 
+// Two batches of equal bytes have one digest: both submitters must be answered all the same.
+async function repetition() {
+  for (const level of [1, 2, 3]) {
+    const transaction = random(20);
+    for (let i = 0; i < 2; i++) {
+      const { error } = await unary(batches, 'SubmitAndWait', { transaction, level });
+      check(!error, `equal transaction, time ${i + 1}, is answered at level ${level}`);
+    }
+    const both = await Promise.all([0, 1].map(() => unary(batches, 'SubmitAndWait', { transaction, level })));
+    check(both.every(({ error }) => !error), `equal transactions at once are answered at level ${level}`);
+  }
+}
+
 async function following() {
   const oldest = Number(option.oldest);
   const end = await tip();
@@ -320,7 +333,7 @@ async function stalling() {
 }
 
 (async () => {
-  for (const part of [submission, following, refusals, rudeness, healthAndReflection, stalling]) await part();
+  for (const part of [submission, repetition, following, refusals, rudeness, healthAndReflection, stalling]) await part();
   console.log(`${checks - failures} passed, ${failures} failed`);
   process.exit(failures ? 1 : 0);
 })().catch((error) => {
