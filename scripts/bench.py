@@ -102,19 +102,19 @@ def measure(args, cluster):
         "--size", str(args.size), "--connections", str(args.streams), "--group", str(args.group),
         "--duration", f"{total + 2}s", "--json",
     )
-    listener = None
+    listener = start(
+        f"{tools}/dsn-listener", "--endpoint", cluster.url(1, 1), "--warm-up", f"{args.warm_up}s",
+        "--duration", f"{args.duration}s", "--summary-json",
+    )
     try:
         time.sleep(args.warm_up)
         pids = cluster.pids()
         cpu = cpu_seconds(pids)
         begun = time.monotonic()
-        listener = start(
-            f"{tools}/dsn-listener", "--endpoint", cluster.url(1, 1), "--from-id", "tip",
-            "--duration", f"{args.duration}s", "--summary-json",
-        )
-        out, _ = listener.communicate(timeout=args.duration + 30)
+        time.sleep(args.duration)
         cpu = cpu_seconds(pids) - cpu
         elapsed = time.monotonic() - begun
+        out, _ = listener.communicate(timeout=30)
         rss = resident_mb(pids)
     finally:
         for process in (listener, spammer):

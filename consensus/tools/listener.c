@@ -29,6 +29,7 @@ struct settings {
     char *save;
     uint64_t count;
     uint64_t duration;
+    uint64_t warm_up;
     uint64_t idle;
 };
 
@@ -61,6 +62,8 @@ static const struct config_field fields[] = {
      'n'},
     {"duration", CONFIG_DURATION, FIELD(duration), "0us", 0, 0, NULL,
      "stop after so long; 0us: never", 'd'},
+    {"warm_up", CONFIG_DURATION, FIELD(warm_up), "0us", 0, 0, NULL,
+     "do not count what arrives in the first so long; --duration begins after it", 0},
     {"idle", CONFIG_DURATION, FIELD(idle), "0us", 0, 0, NULL,
      "warn when nothing came for so long; 0us: never", 0},
 };
@@ -89,6 +92,7 @@ struct listener {
     uint64_t started_ms; /* wall clock */
     bool tip;            /* skip what was proposed before that */
     bool live;
+    bool warm; /* the warm-up is over */
     int code;
 };
 
@@ -192,6 +196,18 @@ static bool is_history(struct listener *listener, const struct client_event *eve
     return !listener->live;
 }
 
+/* Still in the warm-up: the end of it restarts the clock that rates are measured with. */
+static bool is_warming_up(struct listener *listener)
+{
+    uint64_t now = report_now_us();
+
+    if (listener->warm) return false;
+    if (now - listener->report.started_us < listener->settings.warm_up) return true;
+    listener->warm = true;
+    listener->report.started_us = now;
+    return false;
+}
+
 static void take_event(struct listener *listener, const struct client_event *event)
 {
     const char *endpoint = listener->settings.endpoint.items[event->channel];
@@ -205,7 +221,7 @@ static void take_event(struct listener *listener, const struct client_event *eve
         log_warn("%s: %s: %s; reconnecting", endpoint, client_code_text(event->code), event->text);
         break;
     case CLIENT_EVENT_SUBDAG:
-        if (!is_history(listener, event)) take_subdag(listener, event);
+        if (!is_history(listener, event) && !is_warming_up(listener)) take_subdag(listener, event);
         break;
     case CLIENT_EVENT_EXPORT_DONE:
         if (!interrupted) {
@@ -312,7 +328,8 @@ static void listener_run(struct listener *listener)
             log_warn("no data for %" PRIu64 " s", (now - last_us) / 1000000u);
             warned = true;
         }
-        if (settings->duration > 0 && now - listener->report.started_us >= settings->duration)
+        if (settings->duration > 0 && !is_warming_up(listener) &&
+            now - listener->report.started_us >= settings->duration)
             interrupted = 1;
     }
 }
