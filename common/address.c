@@ -11,6 +11,7 @@ static bool host_is_plain(const char *host, size_t len, bool brackets)
     static const char ip6[] = "ABCDEFabcdef0123456789:.%";
 
     if (len == 0 || len >= ADDRESS_HOST_BYTES_MAX) return false;
+    if (brackets && memchr(host, ':', len) == NULL) return false;
     for (size_t i = 0; i < len; i++) {
         if (strchr(brackets ? ip6 : name, host[i]) == NULL) return false;
     }

@@ -40,7 +40,7 @@ static void other_forms_are_refused(void **state)
         "a:1:2",    "localhost:-1",     "localhost:8o",  "a b:80",       "https://a:1",
         "http://",  "http://a:80/path", "http://a",      "[::1]",        "[::1:80",
         "[]:80",    "[local]:80",       "localhost:80/", "localhost: 1", "a/b:1",
-        "a:000080",
+        "a:000080", "[%]:80",           "[12]:80",
     };
     char longest[400];
     struct address address;

@@ -1,0 +1,224 @@
+/* Writes the starting corpora into FOLDER/<driver>/: small, valid and nearly valid inputs, the same
+ * each time.
+ *
+ *     make_corpus FOLDER */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/batch.h"
+#include "common/codec.h"
+#include "common/committee_file.h"
+#include "common/crypto.h"
+#include "common/page.h"
+#include "common/preblock.h"
+
+static const char *root;
+static uint8_t memory[CERTIFICATE_BYTES_MAX + 10000];
+
+static void save(const char *driver, const char *name, const void *data, size_t len)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", root, driver);
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        perror(path);
+        exit(1);
+    }
+    snprintf(path, sizeof path, "%s/%s/%s", root, driver, name);
+    FILE *stream = fopen(path, "wb");
+    if (stream == NULL || fwrite(data, 1, len, stream) != len || fclose(stream) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void save_text(const char *driver, const char *name, const char *text)
+{
+    save(driver, name, text, strlen(text));
+}
+
+static void save_writer(const char *driver, const char *name, const struct writer *writer)
+{
+    CHECK(!writer->failed);
+    save(driver, name, writer->data, writer->len);
+}
+
+static struct header make_header(uint32_t payload, uint32_t parents)
+{
+    struct header header;
+    memset(&header, 0, sizeof header);
+    header.author = 3;
+    header.round = 17;
+    header.created_at = 1767323045678;
+    header.payload_count = payload;
+    header.parents_count = parents;
+    for (uint32_t i = 0; i < payload; i++) {
+        memset(header.payload[i].digest.bytes, (int)i + 1, 32);
+        header.payload[i].created_at = 1767323045000 + i;
+    }
+    for (uint32_t i = 0; i < parents; i++) {
+        memset(header.parents[i].bytes, (int)(2 * i + 1), 32);
+    }
+    return header;
+}
+
+static struct quorum make_quorum(uint32_t count)
+{
+    struct quorum quorum;
+    memset(&quorum, 0, sizeof quorum);
+    quorum.count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        quorum.signers[i] = (uint8_t)(i + i / 3);
+        memset(quorum.signatures[i].bytes, (int)i, 64);
+    }
+    return quorum;
+}
+
+static void save_headers(void)
+{
+    const struct {
+        const char *name;
+        uint32_t payload;
+        uint32_t parents;
+        uint32_t signers;
+    } cases[] = {{"bare", 0, 0, 0}, {"small", 1, 1, 1}, {"usual", 2, 5, 5}, {"full", 64, 100, 67}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct certificate certificate;
+        certificate.header = make_header(cases[i].payload, cases[i].parents);
+        certificate.quorum = make_quorum(cases[i].signers);
+        struct writer writer = writer_make(memory, sizeof memory);
+        header_encode(&writer, &certificate.header);
+        save_writer("header", cases[i].name, &writer);
+        writer = writer_make(memory, sizeof memory);
+        quorum_encode(&writer, &certificate.quorum);
+        save_writer("quorum", cases[i].name, &writer);
+        writer = writer_make(memory, sizeof memory);
+        certificate_encode(&writer, &certificate);
+        save_writer("certificate", cases[i].name, &writer);
+    }
+    save("header", "empty", "", 0);
+    save("quorum", "not_minimal", "\x81\x00\x05", 3);
+}
+
+static void save_fixed(void)
+{
+    struct vote vote;
+    struct preblock preblock;
+    memset(&vote, 0x21, sizeof vote);
+    vote.author = 1;
+    vote.voter = 2;
+    struct writer writer = writer_make(memory, sizeof memory);
+    vote_encode(&writer, &vote);
+    save_writer("vote", "usual", &writer);
+    memory[41] = 1; /* author 257 */
+    save_writer("vote", "author_too_large", &writer);
+
+    memset(&preblock, 0x42, sizeof preblock);
+    writer = writer_make(memory, sizeof memory);
+    preblock_encode(&writer, &preblock);
+    save_writer("preblock", "usual", &writer);
+    memory[0] = 2;
+    save_writer("preblock", "version_2", &writer);
+}
+
+static void save_batches_and_pages(void)
+{
+    static uint8_t content[9000];
+    struct writer writer = writer_make(memory, sizeof memory);
+    batch_append(&writer, content, 1);
+    save_writer("batch", "one_byte", &writer);
+    batch_append(&writer, content, 127);
+    batch_append(&writer, content, 128);
+    save_writer("batch", "three", &writer);
+    save("batch", "not_minimal", "\x0a\x81\x00x", 4);
+    save("batch", "empty_transaction", "\x0a\x00", 2);
+
+    const uint8_t page[] = {0, 0, 0, 0, 3, 'a', 'b', 'c'};
+    uint8_t hashes[5 + 66] = {1, 0, 0, 0, 66};
+    save("page", "content", page, sizeof page);
+    save("page", "hashes", hashes, sizeof hashes);
+    hashes[5 + 33] = 1;
+    save("page", "bad_hash", hashes, sizeof hashes);
+    for (size_t i = 0; i < sizeof content; i++) {
+        content[i] = (uint8_t)(i * 7);
+    }
+    save("page", "three_pages", content, sizeof content);
+}
+
+/* A committee as `dsn committee new` makes one, from fixed seeds. */
+static void save_committees(void)
+{
+    static struct committee_file file;
+    struct committee *committee = &file.committee;
+
+    memset(committee->network, 0x5a, sizeof committee->network);
+    for (uint32_t count = 1; count <= 7; count += 3) {
+        committee->count = count;
+        for (uint32_t i = 0; i < count; i++) {
+            struct secret_key secret;
+            struct authority_entry *entry = &file.entries[i];
+            uint8_t seed[32] = {(uint8_t)i, 1};
+            crypto_key_pair(&committee->members[i].key, &secret, seed);
+            seed[1] = 2;
+            crypto_key_pair(&committee->members[i].network_key, &secret, seed);
+            committee->members[i].stake = 1 + i;
+            snprintf(entry->name, sizeof entry->name, "node-%u", i + 1);
+            struct address *addresses[] = {&entry->primary, &entry->exporter, &entry->transactions,
+                                           &entry->worker, &entry->http};
+            for (uint32_t k = 0; k < 5; k++) {
+                struct address address = {"127.0.0.1", (uint16_t)(64000 + 10 * (i + 1) + k)};
+                *addresses[k] = address;
+            }
+        }
+        CHECK(committee_finish(committee) == OK);
+        char name[16];
+        snprintf(name, sizeof name, "members_%u", count);
+        struct writer writer = writer_make(memory, sizeof memory);
+        committee_encode(&writer, committee);
+        save_writer("committee", name, &writer);
+        char *text = committee_file_text(&file);
+        save_text("committee_json", name, text);
+        free(text);
+    }
+    save_text("committee_json", "empty", "{}");
+    save_text("committee_json", "not_json", "{\"network\":");
+}
+
+static void save_texts(void)
+{
+    save_text("text", "hex", "00112233445566778899aAbBcCdDeEfF");
+    save_text("text", "odd", "001");
+    save_text("text", "address", "127.0.0.1:64010");
+    save_text("text", "url", "http://node-1.example:80/");
+    save_text("text", "ip6", "[fe80::1%eth0]:65535");
+    save_text("text", "ip6_without_colon", "[%]:5");
+    save_text("text", "control", "a\nb\x1b[2J\xc2\x9b");
+
+    save_text("http_head", "get", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close");
+    save_text("http_head", "parameters",
+              "GET /block/a%2Fb/durable/c/d?key=1+2%263&x HTTP/1.1\r\nAccept:  */* ");
+    save_text(
+        "http_head", "post",
+        "POST http://h/block/1/2 HTTP/1.0\r\nContent-Length: 12\r\nConnection: x, keep-alive\r\n"
+        "Expect: 100-continue");
+    save_text("http_head", "chunked", "POST /block/1/2 HTTP/1.1\r\nTransfer-Encoding: chunked");
+    save_text("http_head", "wrong_method", "DELETE /block/1/2 HTTP/1.1");
+    save_text("http_head", "bad_percent", "GET /%4 HTTP/1.1");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: make_corpus FOLDER\n");
+        return 2;
+    }
+    root = argv[1];
+    save_headers();
+    save_fixed();
+    save_batches_and_pages();
+    save_committees();
+    save_texts();
+    return 0;
+}
