@@ -12,8 +12,8 @@
  *
  * Groups form by themselves: the thread takes what gathered while it was writing. Per turn: all
  * commits that gathered become one atomic, synced RocksDB write; all appends become one log write
- * and one fdatasync; then at most one slice of a read (one batch, or some rows), so that writes
- * never wait behind history. Commits are done in submission order, appends in submission order,
+ * and one fdatasync; then reads, in steps of bounded work (one batch, or some rows), for about as
+ * long as the writes took, so that neither starves the other. Commits are done in submission order, appends in submission order,
  * reads in submission order; no order holds between these three: wait for a completion before
  * submitting what rests on it.
  *

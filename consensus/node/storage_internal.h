@@ -89,9 +89,9 @@ void storage_publish_stats(struct storage *storage);
 
 void *storage_thread_main(void *argument);
 
-/* Is there a read to go on with? One slice of it. */
+/* Is there a read to go on with? Steps of bounded work, at least one, until this time has come. */
 bool storage_has_read(const struct storage *storage);
-void storage_read_slice(struct storage *storage);
+void storage_read_until(struct storage *storage, uint64_t deadline_us);
 
 /* Starts to retain what the store says at opening: finds oldest and newest pre-block and tells the
  * log what they execute. */

@@ -6,9 +6,6 @@
 #define SLICE_KEYS 32u
 #define SLICE_ROWS 256u
 
-/* Small reads done in one turn. */
-#define SLICE_SMALL 16u
-
 /* ---- the cache of assembled sub-DAGs --------------------------------------------------------- */
 
 static struct cache_entry *cache_find(struct storage *storage, uint64_t index, bool certified)
@@ -220,38 +217,38 @@ static void export_slice(struct storage *storage, struct storage_request *reques
     read_finish(storage, status);
 }
 
-/* ---- slices ---------------------------------------------------------------------------------- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 bool storage_has_read(const struct storage *storage)
 {
     return storage->read != NULL || storage->reads.first != NULL;
 }
 
-/* True when more of the same small kind may be done in this turn. */
-static bool storage_read_some(struct storage *storage)
+/* One step of the read under way. */
+static void storage_read_step(struct storage *storage)
 {
     struct storage_request *request = storage->read;
 
     if (storage->failed) {
         read_finish(storage, ERR_IO);
-        return true;
+        return;
     }
     switch (request->kind) {
     case STORAGE_FIND_BATCH:
         read_finish(storage, find_batch(storage, request));
-        return true;
+        return;
     case STORAGE_READ_BATCH:
         read_finish(storage, read_batch(storage, request));
-        return false;
+        return;
     case STORAGE_READ_ROWS:
         read_rows_slice(storage, request);
-        return storage->read == NULL;
+        return;
     case STORAGE_SCAN_ROWS:
         scan_rows_slice(storage, request);
-        return false;
+        return;
     case STORAGE_EXPORT:
         export_slice(storage, request);
-        return false;
+        return;
     case STORAGE_APPEND:
     case STORAGE_COMMIT:
     case STORAGE_RETAIN:
@@ -259,13 +256,13 @@ static bool storage_read_some(struct storage *storage)
         break;
     }
     CHECK(false);
-    return false;
 }
 
-void storage_read_slice(struct storage *storage)
+void storage_read_until(struct storage *storage, uint64_t deadline_us)
 {
-    for (uint32_t i = 0; i < SLICE_SMALL && storage_has_read(storage); i++) {
+    while (storage_has_read(storage)) {
         if (storage->read == NULL) storage->read = request_queue_pop(&storage->reads);
-        if (!storage_read_some(storage)) return;
+        storage_read_step(storage);
+        if (storage_now_us() >= deadline_us) return;
     }
 }

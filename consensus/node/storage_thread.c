@@ -10,6 +10,9 @@
 /* Commits merged into one write at the most, so that the write stays a small one. */
 #define COMMITS_MAX 256u
 
+/* Reads that are waiting get at least this long in a turn. */
+#define READ_US_MIN 1000u
+
 /* Estimates that cost something are refreshed this often; maxima are kept for this long. */
 #define STATS_REFRESH_US 1000000u
 #define STATS_WINDOW_US  10000000u
@@ -161,14 +164,20 @@ void storage_publish_stats(struct storage *storage)
     }
 }
 
-/* Commits first: votes and headers wait for them. */
+/* Commits first: votes and headers wait for them. Reads get as long as the writes took, so that under load
+ * exports keep up with what is appended, and writes at least half of the time. */
 static void storage_turn(struct storage *storage)
 {
+    const uint64_t begin_us = storage_now_us();
+
     if (storage_has_retain(storage)) storage_retain_slice(storage);
     storage_do_commits(storage);
     storage_retain_committed(storage);
     storage_do_appends(storage);
-    if (storage_has_read(storage)) storage_read_slice(storage);
+    if (storage_has_read(storage)) {
+        const uint64_t now_us = storage_now_us();
+        storage_read_until(storage, now_us + u64_max(READ_US_MIN, now_us - begin_us));
+    }
     storage_publish_stats(storage);
 }
 
