@@ -97,6 +97,7 @@ static bool has_reason(const struct core *core)
 {
     if (dag_unordered_payload(core->dag) > 0) return true;
     if (core->attestor.certified < core->attestor.made) return true;
+    if (batch_table_passed_by(&core->batches, core_quorum_round(core)) != BATCH_NONE) return true;
     if (proposer_has_payload(&core->proposer, &core->batches, core->now_us) &&
         may_name_payload(core))
         return true;
@@ -121,23 +122,15 @@ static void gather_facts(const struct core *core, struct proposer_facts *ret_fac
     }
 }
 
-/* An own header that was passed by long ago without a certificate: its batches are named again. */
+/* Own batches in headers that the network passed by without a certificate are named again. */
 static void recover_lost(struct core *core)
 {
     round_t round = u64_minus(core_quorum_round(core), PROPOSER_LOST_ROUNDS);
-    const struct certifier_slot *slot = certifier_slot(&core->certifier, round, core->self);
 
-    if (round == 0 || slot == NULL || slot->headers_count == 0) return;
-    if (round <= dag_gc_round(core->dag)) return;
-    if (dag_certified(core->dag, round, core->self) != NULL) return;
-    for (uint32_t i = 0; i < slot->headers[0].header->payload_count; i++) {
-        uint32_t number =
-            batch_table_find(&core->batches, &slot->headers[0].header->payload[i].digest);
-        const struct batch_entry *entry;
+    for (;;) {
+        uint32_t number = batch_table_passed_by(&core->batches, round);
 
-        if (number == BATCH_NONE) continue;
-        entry = batch_table_entry(&core->batches, number);
-        if (entry->list != BATCH_LIST_NAMED || entry->round != round) continue;
+        if (number == BATCH_NONE) return;
         batch_table_make_nameable(&core->batches, number);
     }
 }

@@ -41,7 +41,7 @@
 
 /* Rounds after which an own header that is not certified is taken for lost, and its batches are
  * named again. Naming twice is harmless: the second is skipped. */
-#define PROPOSER_LOST_ROUNDS 8u
+#define PROPOSER_LOST_ROUNDS 3u
 
 struct proposer_lag {
     uint32_t samples_us[PROPOSER_SAMPLES];
