@@ -8,7 +8,7 @@ packages=(
     gcc libc6-dev make ninja-build meson pkg-config ccache
     clang lld libclang-rt-14-dev clang-format wabt binaryen
     libsodium-dev libssl-dev libevent-dev librocksdb-dev libjansson-dev
-    libgrpc-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libcmocka-dev
+    libgrpc-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev
     dpkg-dev xz-utils ca-certificates curl iproute2 procps shellcheck python3
 )
 # The interop and kernel tests run JavaScript; any Node.js from 18 on will do.
