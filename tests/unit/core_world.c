@@ -399,6 +399,7 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
         break;
     case CORE_ACTION_BATCH_CERTIFIED:
     case CORE_ACTION_BATCH_DROPPED:
+    case CORE_ACTION_CUT_PEER:
         break;
     case CORE_ACTION_DELIVER:
         deliver(node, action);
@@ -409,8 +410,6 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
         break;
     case CORE_ACTION_READY:
         node->ready = true;
-        break;
-    case CORE_ACTION_CUT_PEER:
         break;
     case CORE_ACTION_ALARM:
         node->alarm = action->reason;
