@@ -1,6 +1,9 @@
 #!/bin/sh
 # build_kernel.sh OUTPUT.wasm LIBSODIUM_DIRECTORY [clang options]: compiles the rollup kernel to wasm32.
 #
+# With KERNEL_WRAPPER=FILE.c that file stands between kernel and applications: it defines application_log and
+# application_counter, and the real ones are inner_application_log and inner_application_counter (tests).
+#
 # The same sources give the same bytes: no paths, dates or host names get in. The result is checked with
 # every WebAssembly feature after the MVP switched off. docs/rollup.md tells what each option is for.
 set -eu
@@ -33,8 +36,16 @@ compile() { # SOURCE OBJECT options...
 for name in batch bcs bytes codec committee page preblock; do
     compile "common/$name.c" "common_$name.o" $warnings "$@"
 done
-for source in $kernel/*.c $kernel/apps/*.c; do
+for source in $kernel/*.c; do
     compile "$source" "kernel_$(basename "$source" .c).o" $warnings "$@"
+done
+inner=
+if [ -n "${KERNEL_WRAPPER:-}" ]; then
+    inner="-Dapplication_log=inner_application_log -Dapplication_counter=inner_application_counter"
+    compile "$KERNEL_WRAPPER" wrapper.o $warnings "$@"
+fi
+for source in $kernel/apps/*.c; do
+    compile "$source" "application_$(basename "$source" .c).o" $warnings $inner "$@"
 done
 compile "$sodium/crypto_core/ed25519/ref10/ed25519_ref10.c" sodium_ed25519.o -w \
     -Dsc25519_reduce=unused_sc25519_reduce # ours is in scalar.c

@@ -340,3 +340,18 @@ void message_page(struct blob *ret_message,
     blob_u8(ret_message, attempt);
     blob_add(ret_message, page->data, page->len);
 }
+
+void message_header(struct blob *ret_message, const struct chain *chain, const uint8_t header[153])
+{
+    uint8_t signers[CHAIN_MEMBERS_MAX];
+    uint8_t digest[32];
+
+    for (uint32_t i = 0; i < chain->quorum; i++) {
+        signers[i] = (uint8_t)i;
+    }
+    hash(digest, header, 153);
+    message_frame(ret_message, chain, 1);
+    blob_length(ret_message, 1);
+    blob_add(ret_message, header, 153);
+    blob_quorum(ret_message, chain, digest, signers, chain->quorum);
+}

@@ -114,6 +114,9 @@ void message_page(struct blob *ret_message,
                   const struct blob *page);
 void message_frame(struct blob *ret_message, const struct chain *chain, unsigned tag);
 
+/* A segment of one header of any content, signed by the first members that are a quorum. */
+void message_header(struct blob *ret_message, const struct chain *chain, const uint8_t header[153]);
+
 /* The signature part alone, over any digest. */
 void blob_quorum(struct blob *blob,
                  const struct chain *chain,

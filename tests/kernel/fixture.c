@@ -78,7 +78,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: kernel_fixture DIRECTORY\n");
         return 2;
     }
-    scenario_chain(&chain, 7);
+    scenario_chain(&chain, 7, 7);
     rig_open(&rig, &chain, MODEL_LOG, 0, NULL);
     durable_value(&kernel, pvm_durable(rig.pvm), durable_path("/kernel/boot.wasm"));
     FILE *file = create(argv[1], "kernel.wasm");

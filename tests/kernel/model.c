@@ -107,9 +107,10 @@ static bool complete(const struct model *model,
     return true;
 }
 
-/* Calls `visit` for each transaction of the batch, in order. */
+/* Calls `visit` for each transaction of the batch, in order, up to the first byte that does not
+ * belong to one. False when there is such a byte. */
 typedef void visit_transaction(void *context, const uint8_t *data, uint32_t len);
-static void each_transaction(const struct chain_batch *batch,
+static bool each_transaction(const struct chain_batch *batch,
                              visit_transaction *visit,
                              void *context)
 {
@@ -118,14 +119,16 @@ static void each_transaction(const struct chain_batch *batch,
     while (at < batch->bytes.len) {
         uint32_t len = 0;
         unsigned shift = 0;
-        at++;
+        if (batch->bytes.data[at++] != 0x0a) return false;
         do {
             len |= (uint32_t)(batch->bytes.data[at] & 127) << shift;
             shift += 7;
         } while (batch->bytes.data[at++] & 128);
+        if (len > batch->bytes.len - at) return false;
         visit(context, batch->bytes.data + at, len);
         at += len;
     }
+    return true;
 }
 
 static bool is_trap(const struct model *model, const uint8_t *data, uint32_t len)
@@ -153,7 +156,8 @@ static void apply(struct model *model)
         if (!complete(model, preblock, preblock->batches_count)) return;
         while (model->batch < preblock->batches_count) {
             if (!complete(model, preblock, model->batch)) return;
-            each_transaction(&preblock->batches[model->batch], count_trap, model);
+            bool whole = each_transaction(&preblock->batches[model->batch], count_trap, model);
+            model->faulty += !whole;
             model->batch++;
         }
         for (uint32_t b = 0; b < preblock->batches_count; b++) {

@@ -5,11 +5,11 @@
 
 #define PREBLOCKS 12
 
-void scenario_chain(struct chain *ret_chain, uint64_t seed)
+void scenario_chain(struct chain *ret_chain, uint64_t seed, uint32_t members)
 {
     uint64_t random = seed;
 
-    chain_open(ret_chain, seed, 7);
+    chain_open(ret_chain, seed, members);
     for (uint32_t i = 0; i < PREBLOCKS; i++) {
         struct chain_batch batches[CHAIN_BATCHES_MAX];
         uint32_t count = i % 5 == 3 ? 140 : 1 + random_below(&random, 4);

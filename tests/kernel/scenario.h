@@ -7,7 +7,7 @@
 #include "tests/kernel/rig.h"
 
 /* A chain of pre-blocks of several shapes. */
-void scenario_chain(struct chain *ret_chain, uint64_t seed);
+void scenario_chain(struct chain *ret_chain, uint64_t seed, uint32_t members);
 
 /* Adds the messages of level 0, 1, ...; false when the scenario is over, and by then all is
  * applied. */
