@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "tests/kernel/rig.h"
 #include "tests/kernel/scenario.h"
@@ -217,6 +218,61 @@ static void gaps_and_impossible_indexes(void **state)
     assert_true(rig_level(&rig));
 }
 
+/* A quorum signs a header whose index does not follow the one it names. */
+static void an_index_that_jumps_inside_a_segment(void **state)
+{
+    const uint8_t all[] = {0, 1, 2, 3, 4};
+
+    (void)state;
+    for (int to = 0; to < 9; to++) {
+        uint8_t second[153], digest[32];
+        struct blob blob;
+        if (to == 5) continue; /* the one that follows 4 */
+        memcpy(second, chain.preblocks[4].header, sizeof second);
+        second[9] = (uint8_t)to;
+        crypto_generichash(digest, sizeof digest, second, sizeof second, NULL, 0);
+        message_frame(&blob, &chain, 1);
+        blob_u8(&blob, 2);
+        blob_add(&blob, chain.preblocks[3].header, 153);
+        blob_add(&blob, second, sizeof second);
+        blob_quorum(&blob, &chain, digest, all, 5);
+        rig_junk(&rig, &blob);
+        assert_true(rig_level(&rig));
+    }
+}
+
+/* The last header is right, but one before it is not the one that it names. */
+static void a_chain_that_is_broken_inside_a_segment(void **state)
+{
+    const uint8_t all[] = {0, 1, 2, 3, 4};
+
+    (void)state;
+    for (int byte = 17; byte < 153; byte += 8) {
+        struct blob blob;
+        message_segment(&blob, &chain, 4, 6, all, 5);
+        blob.data[23 + 153 + byte % 145] ^= 1; /* header 5, not its version or delayed */
+        rig_junk(&rig, &blob);
+    }
+    assert_true(rig_level(&rig));
+}
+
+static void index_zero_before_anything_is_accepted(void **state)
+{
+    uint8_t header[153];
+
+    (void)state;
+    rig_close(&rig);
+    rig_open(&rig, &chain, MODEL_LOG, 0, NULL);
+    memcpy(header, chain.preblocks[0].header, sizeof header);
+    memset(header + 9, 0, 8);
+    signed_header(header, nothing);
+    assert_true(rig_level(&rig));
+    rig_segment(&rig, 1, ACCEPTED_BEFORE); /* what `finish` expects */
+    rig_pages(&rig, 1);
+    rig_pages(&rig, 2);
+    assert_true(rig_level(&rig));
+}
+
 static void old_segments(void **state)
 {
     (void)state;
@@ -422,6 +478,9 @@ int main(void)
         HOSTILE(signatures_over_something_else),
         HOSTILE(certified_headers_of_another_epoch_or_version),
         HOSTILE(gaps_and_impossible_indexes),
+        HOSTILE(an_index_that_jumps_inside_a_segment),
+        HOSTILE(a_chain_that_is_broken_inside_a_segment),
+        HOSTILE(index_zero_before_anything_is_accepted),
         HOSTILE(old_segments),
         HOSTILE(forks_leave_only_evidence),
         HOSTILE(a_fork_of_a_pending_preblock_is_seen),
