@@ -9,6 +9,7 @@
 #include "common/crypto.h"
 #include "common/digest_index.h"
 #include "common/hash_pages.h"
+#include "proto/pb.h"
 #include "proto/subdag.h"
 
 /* Vertices of one sub-DAG that may be open: one per authority and round of the window. */
@@ -162,6 +163,7 @@ static enum status check_payload(struct verify *verify, struct bytes payload, ui
     struct reader cursor = reader_make(payload.data, payload.len);
     struct bytes batch;
     uint32_t named = 0;
+    size_t bytes = 0;
 
     while (subdag_next_batch(&batch, &cursor)) {
         struct digest digest;
@@ -181,11 +183,14 @@ static enum status check_payload(struct verify *verify, struct bytes payload, ui
                          "payload %u: batch %u is not named by its certificate's header", number,
                          verify->batches_count);
         named++;
+        bytes += pb_bytes_bytes(batch.len);
         verify->batches[verify->batches_count++] = digest;
         verify->transactions += transactions;
         verify->bytes += batch.len;
     }
     if (!reader_done(&cursor)) return wrong(verify, ERR_MALFORMED, "payload %u: malformed", number);
+    if (bytes != payload.len)
+        return wrong(verify, ERR_MALFORMED, "payload %u: holds more than batches", number);
     return OK;
 }
 
