@@ -2,6 +2,8 @@
  * outside of C: node's WebAssembly (run_kernel.mjs) and the RPC of dsn-rollup (rpc.mjs).
  *
  *   DIRECTORY/kernel.wasm      packed, log application, committee of 7
+ *   DIRECTORY/cost.json        { address, levels: [{name, count, payloads: [hex, ...]}, ...] }: what kernel-cost
+ *                              measures, each level after the ones before it
  *   DIRECTORY/scenario.json    { address, levels: [[hex payload, ...], ...], applied, state: {path:
  * hex} } */
 #include <stdio.h>
@@ -68,6 +70,89 @@ static void print_level(FILE *file, const struct rig *rig, bool first)
     fprintf(file, "]");
 }
 
+/* Levels whose instructions are worth knowing. */
+#define COST_TRANSACTION_BYTES 512
+#define COST_TRANSACTIONS      900
+#define COST_FORGED            100
+
+static void cost_chain(struct chain *chain)
+{
+    uint8_t transaction[COST_TRANSACTION_BYTES];
+
+    chain_open(chain, 5, 7);
+    for (int i = 0; i < 26; i++) {
+        struct chain_batch batch = {0};
+        for (int t = 0; t < (i == 0 ? COST_TRANSACTIONS : 1); t++) {
+            memset(transaction, t, sizeof transaction);
+            batch_add(&batch, transaction, sizeof transaction);
+        }
+        chain_append(chain, &batch, 1, 0);
+    }
+}
+
+static void print_cost_level(FILE *file, struct rig *rig, const char *name, uint32_t count)
+{
+    fprintf(file, "%s{\"name\":\"%s\",\"count\":%u,\"payloads\":", ftell(file) > 70 ? "," : "",
+            name, count);
+    print_level(file, rig, true);
+    fprintf(file, "}");
+    if (!rig_level(rig)) exit(1);
+}
+
+static void add_forged(struct rig *rig, bool first)
+{
+    for (int i = 0; i < COST_FORGED; i++) {
+        struct blob blob;
+        message_segment_quorum(&blob, rig->chain, 26, 26);
+        size_t signature = blob.len - (first ? 5 * 64 : 64);
+        blob.data[signature + (size_t)i % 32] ^= 1;
+        rig_junk(rig, &blob);
+    }
+}
+
+static void write_cost(const char *directory)
+{
+    static struct rig rig;
+    struct chain chain;
+
+    cost_chain(&chain);
+    rig_open(&rig, &chain, MODEL_LOG, 0, NULL);
+    struct bytes kernel;
+    durable_value(&kernel, pvm_durable(rig.pvm), durable_path("/kernel/boot.wasm"));
+    FILE *file = create(directory, "kernel_cost.wasm");
+    fwrite(kernel.data, 1, kernel.len, file);
+    fclose(file);
+    file = create(directory, "cost.json");
+    fprintf(file, "{\"address\":\"");
+    print_hex(file, chain.address, sizeof chain.address);
+    fprintf(file, "\",\"levels\":[");
+    print_cost_level(file, &rig, "first level of all: the configuration is stored", 1);
+    print_cost_level(file, &rig, "level without own messages", 1);
+    rig_segment(&rig, 1, 1);
+    print_cost_level(file, &rig, "segment of 1 header", 1);
+    rig_segment(&rig, 2, 25);
+    print_cost_level(file, &rig, "segment of 24 headers", 1);
+    const struct chain_preblock *preblock = &chain.preblocks[0];
+    /* The manifest and the hash page first: then the level with the content pages is only those, but one. */
+    rig_page(&rig, 1, preblock->pages_count - 1, 0);
+    rig_page(&rig, 1, preblock->batches[0].root_page, 0);
+    for (int page = 1; page < preblock->batches[0].root_page; page++) {
+        rig_page(&rig, 1, page, 0);
+    }
+    print_cost_level(file, &rig, "4 KB page hashed and stored", (uint32_t)rig.count);
+    rig_page(&rig, 1, 0, 0);
+    print_cost_level(file, &rig, "transaction of 512 bytes applied in log, its pages read",
+                     COST_TRANSACTIONS);
+    add_forged(&rig, true);
+    print_cost_level(file, &rig, "100 forged segments, first signature bad", 1);
+    add_forged(&rig, false);
+    print_cost_level(file, &rig, "100 forged segments, last signature bad", 1);
+    fprintf(file, "]}\n");
+    fclose(file);
+    rig_close(&rig);
+    chain_close(&chain);
+}
+
 int main(int argc, char **argv)
 {
     static struct rig rig;
@@ -102,5 +187,6 @@ int main(int argc, char **argv)
     fclose(file);
     rig_close(&rig);
     chain_close(&chain);
+    write_cost(argv[1]);
     return 0;
 }
