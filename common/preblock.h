@@ -1,9 +1,10 @@
 /* A pre-block: one committed sub-DAG (or a cut of one) as a numbered, hash-chained, signed item of
  * the sequence that rollups follow.
  *
- *   header, 153 bytes: version u8 (1) | epoch u64 | index u64 | previous digest 32 | leader digest
- * 32 | round u64 | timestamp u64 ms | payload digest 32 (manifest root) | batches u32 |
- * transactions u32 | bytes u64 | delayed u64 (0)
+ *   header, 153 bytes:
+ *     version u8 (1) | epoch u64 | index u64 | previous digest 32 | leader digest 32 | round u64
+ *     | timestamp u64 ms | payload digest 32 (manifest root) | batches u32 | transactions u32
+ *     | bytes u64 | delayed u64 (0)
  *
  * Indexes start at 1 and are dense. `previous` of 1 is the committee digest. The manifest is the
  * batch digests in execution order, 32 bytes each, as a page tree; `bytes` is the sum of the

@@ -3,17 +3,20 @@
  *
  *   pre-block record   pre-block header 153 | anchor ref | vec<vertex> | vec<batch>
  *     vertex           round u64 | author u16 | digest 32 | batches u32: how many of the batches
- * below belong to it (executed by this pre-block, in order of the header's payload) batch digest 32
- * | worker u32 | bytes u32 | transactions u32 ordering record    consensus/core/ordering_record.h;
- * written once per ordered anchor with everything that must change with it, in one atomic write
- *   header row         header | signature 64                   TABLE_OWN_HEADERS, TABLE_HEADERS
- *   certificate row    flag u8 | certificate                   flag 1: every signature of a quorum
- * was checked here; 0: implied by a checked descendant, never to be served or exported before its
- * signatures are checked evidence row       two header rows, different digests, same author and
- * round meta rows          name -> u64:  "ordering" last ordering sequence, "cut" last ordering
- * sequence whose pre-blocks are made (or that has none), "preblock" last pre-block index,
- * "certified" last certified index, "gc" gc_round, "floor" nothing is signed at or below this
- *                      round, "rejoining" 1 while the floor is not known yet
+ *                      below belong to it (executed by this pre-block, in the order of the header's
+ *                      payload)
+ *     batch            digest 32 | worker u32 | bytes u32 | transactions u32
+ *   ordering record    consensus/core/ordering_record.h; written once per ordered anchor with
+ *                      everything that must change with it, in one atomic write
+ *   header row         header | signature 64, in TABLE_OWN_HEADERS and TABLE_HEADERS
+ *   certificate row    flag u8 | certificate; flag 1: every signature of a quorum was checked here;
+ *                      0: implied by a checked descendant, never to be served or exported before
+ *                      its signatures are checked
+ *   evidence row       two header rows, different digests, same author and round
+ *   meta rows          name -> u64: "ordering" last ordering sequence, "cut" last ordering sequence
+ *                      whose pre-blocks are made (or that has none), "preblock" last pre-block
+ *                      index, "certified" last certified index, "gc" gc_round, "floor" nothing is
+ *                      signed at or below this round, "rejoining" 1 while the floor is not known
  *
  * One file knows these bytes: recovery, export, verify and the simulator all come here. */
 #ifndef CONSENSUS_CORE_RECORDS_H

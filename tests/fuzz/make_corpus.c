@@ -13,6 +13,11 @@
 #include "common/crypto.h"
 #include "common/page.h"
 #include "common/preblock.h"
+#include "consensus/core/ordering_record.h"
+#include "consensus/core/records.h"
+#include "consensus/core/wire.h"
+#include "consensus/node/mesh_hello.h"
+#include "proto/subdag.h"
 
 static const char *root;
 static uint8_t memory[CERTIFICATE_BYTES_MAX + 10000];
@@ -42,6 +47,11 @@ static void save_writer(const char *driver, const char *name, const struct write
 {
     CHECK(!writer->failed);
     save(driver, name, writer->data, writer->len);
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct digest));
 }
 
 static struct header make_header(uint32_t payload, uint32_t parents)
@@ -208,6 +218,141 @@ static void save_texts(void)
     save_text("http_head", "bad_percent", "GET /%4 HTTP/1.1");
 }
 
+/* Rows of the store, ordering records and exported sub-DAGs. */
+static void save_records(void)
+{
+    struct certificate certificate = {make_header(2, 5), make_quorum(5)};
+    struct vertex_ref refs[2] = {{.round = 8, .author = 1}, {.round = 9, .author = 2}};
+    struct preblock_batch batches[2] = {{.bytes = 100, .transactions = 1}, {.bytes = 7}};
+    struct preblock preblock = {.index = 1, .round = 9, .batches = 2};
+    struct writer writer = writer_make(memory, sizeof memory);
+    header_row_write(&writer, &certificate.header, &certificate.quorum.signatures[0]);
+    save_writer("record", "header", &writer);
+    writer = writer_make(memory, sizeof memory);
+    certificate_row_write(&writer, &certificate, true);
+    save_writer("record", "certificate", &writer);
+
+    writer = writer_make(memory, sizeof memory);
+    preblock_record_write_begin(&writer, &preblock, &refs[1], 2);
+    preblock_record_write_vertex(&writer, &refs[0], 0);
+    preblock_record_write_vertex(&writer, &refs[1], 2);
+    preblock_record_write_batches_count(&writer, 2);
+    preblock_record_write_batch(&writer, &batches[0]);
+    preblock_record_write_batch(&writer, &batches[1]);
+    save_writer("record", "preblock", &writer);
+
+    const struct ordering_record head = {.sequence = 4,
+                                         .previous_round = 6,
+                                         .anchor = refs[1],
+                                         .skipped_count = 1,
+                                         .vertices_count = 2};
+    const struct commit_slot skipped = {.round = 7, .author = 3};
+    const struct ordering_batch batch = {.digest = {{1}}};
+    struct ordering_encoder encoder;
+    ordering_encoder_begin(&encoder, memory, sizeof memory, &head, &skipped);
+    ordering_encoder_vertex(&encoder, &refs[0], &batch, 1);
+    ordering_encoder_vertex(&encoder, &refs[1], NULL, 0);
+    struct bytes record = ordering_encoder_finish(&encoder);
+    save("ordering_record", "usual", record.data, record.len);
+
+    const uint32_t batch_bytes[1] = {3};
+    const struct bytes transaction = {(const uint8_t *)"\x0a\x01x", 3};
+    writer = writer_make(memory, sizeof memory);
+    subdag_write_start(&writer, 1, &certificate);
+    subdag_write_certificate(&writer, &certificate);
+    subdag_write_payload(&writer, batch_bytes, 1);
+    subdag_write_batch(&writer, transaction);
+    subdag_write_end(&writer, &preblock, &certificate.quorum);
+    save_writer("subdag", "usual", &writer);
+    save("subdag", "empty", "", 0);
+}
+
+static void save_hellos(void)
+{
+    const struct mesh_hello hello = {
+        .version = MESH_VERSION, .index = 2, .link = MESH_BULK, .nonce = 7};
+    struct buffer *frame = mesh_hello_frame(&hello);
+    save("mesh_hello", "hello", frame->data + frame->begin + 4, frame->len - 4);
+    buffer_unref(frame);
+    frame = mesh_hello_ack_frame(7);
+    save("mesh_hello", "ack", frame->data + frame->begin + 4, frame->len - 4);
+    buffer_unref(frame);
+}
+
+/* One line of a script for fuzz_core: the frame in `frame` comes from `peer`. */
+static void add_frame(struct writer *script, uint8_t peer, const struct writer *frame)
+{
+    CHECK(!frame->failed);
+    writer_u8(script, peer);
+    writer_u16(script, (uint16_t)frame->len);
+    writer_copy(script, frame->data, frame->len);
+}
+
+/* Three peers with good signatures: each proposes for round 1 and votes for all three headers, so that round
+ * 1 is complete; then they say where they are, ask for things and answer what nobody asked. */
+static void save_core_scripts(void)
+{
+    static uint8_t frame_memory[HEADER_BYTES_MAX + 100];
+    static uint8_t script_memory[20000];
+    struct committee committee = {.count = 4};
+    struct secret_key secrets[4];
+    struct secret_key unused;
+    struct digest digests[4];
+    struct vertex_ref refs[3];
+
+    for (uint8_t i = 0; i < 4; i++) {
+        uint8_t seed[32] = {i, 1};
+        crypto_key_pair(&committee.members[i].key, &secrets[i], seed);
+        seed[1] = 2;
+        crypto_key_pair(&committee.members[i].network_key, &unused, seed);
+        committee.members[i].stake = 1;
+    }
+    CHECK(committee_finish(&committee) == OK);
+
+    struct writer script = writer_make(script_memory, sizeof script_memory);
+    struct header header = {.round = 1, .parents_count = 4, .created_at = 1767323045600};
+    for (authority_t i = 0; i < 4; i++) {
+        committee_genesis(&header.parents[i], &committee, i);
+    }
+    qsort(header.parents, 4, sizeof header.parents[0], compare_digests);
+    for (authority_t i = 1; i < 4; i++) {
+        struct signature signature;
+        struct writer frame = writer_make(frame_memory, sizeof frame_memory);
+        header.author = i;
+        header_digest(&digests[i], &header);
+        refs[i - 1] = (struct vertex_ref){1, i, digests[i]};
+        crypto_sign(&signature, SCOPE_HEADER, &digests[i], &secrets[i]);
+        wire_write_header(&frame, &header, &signature);
+        add_frame(&script, (uint8_t)i, &frame);
+    }
+    save_writer("core", "headers", &script);
+    for (authority_t author = 1; author < 4; author++) {
+        for (authority_t voter = 1; voter < 4; voter++) {
+            struct vote vote = {digests[author], 1, author, voter, {{0}}};
+            struct writer frame = writer_make(frame_memory, sizeof frame_memory);
+            crypto_sign(&vote.signature, SCOPE_HEADER, &digests[author], &secrets[voter]);
+            wire_write_vote(&frame, &vote);
+            add_frame(&script, (uint8_t)voter, &frame);
+        }
+    }
+    save_writer("core", "round_1", &script);
+
+    struct writer frame = writer_make(frame_memory, sizeof frame_memory);
+    struct wire_position position = {.quorum_round = 40, .anchor_round = 38, .certified_index = 9};
+    wire_write_position(&frame, &position);
+    add_frame(&script, 1, &frame);
+    frame = writer_make(frame_memory, sizeof frame_memory);
+    wire_write_want(&frame, refs, 3);
+    add_frame(&script, 2, &frame);
+    frame = writer_make(frame_memory, sizeof frame_memory);
+    wire_write_want_header(&frame, &refs[0]);
+    add_frame(&script, 3, &frame);
+    writer_copy(&script, "\x00\x00\x04", 3); /* a second passes */
+    save_writer("core", "questions", &script);
+    writer_copy(&script, "\x04\x01\x00\x04\x05\x00", 6); /* peer 1 goes and comes */
+    save_writer("core", "links", &script);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -220,5 +365,8 @@ int main(int argc, char **argv)
     save_batches_and_pages();
     save_committees();
     save_texts();
+    save_records();
+    save_hellos();
+    save_core_scripts();
     return 0;
 }
