@@ -125,11 +125,13 @@ void wire_write_position(struct writer *writer, const struct wire_position *posi
 }
 
 void wire_write_preblock_certificate(struct writer *writer,
-                                     const struct preblock *header,
+                                     uint64_t index,
+                                     const struct digest *digest,
                                      const struct quorum *quorum)
 {
     writer_u8(writer, WIRE_PREBLOCK_CERTIFICATE);
-    preblock_encode(writer, header);
+    writer_u64(writer, index);
+    writer_copy(writer, digest->bytes, sizeof digest->bytes);
     quorum_encode(writer, quorum);
 }
 

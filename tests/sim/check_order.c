@@ -2,6 +2,8 @@
  * parents of an ordered vertex were ordered before it, or lie at or below the floor of its sub-DAG;
  * the anchor is last; no vertex comes twice; every vertex is certified; pre-blocks execute exactly
  * the new batches of the ordering records, in their order, each batch once. */
+#include <stdio.h>
+
 #include "consensus/core/ordering_record.h"
 #include "consensus/core/records.h"
 #include "tests/sim/world.h"
@@ -81,7 +83,12 @@ void check_order_preblock(struct sim_node *node, uint64_t index, struct bytes by
         uint64_t number = registry_find_batch(&world->registry, &executed.digest);
         if (number == UINT64_MAX) fail(node, index, "a batch that nobody sealed");
         struct sim_batch *batch = registry_batch(&world->registry, number);
-        if (batch->executed != 0) fail(node, index, "a batch is executed twice");
+        if (batch->executed != 0) {
+            fprintf(stderr, "  executed before by pre-block %llu\n",
+                    (unsigned long long)batch->executed);
+            check_print_batch(world, batch);
+            fail(node, index, "a batch is executed twice");
+        }
         if (batch->bytes != executed.bytes || batch->transactions != executed.transactions)
             fail(node, index, "size of a batch");
         batch->executed = index;

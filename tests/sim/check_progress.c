@@ -35,7 +35,9 @@ static bool nodes_agree(const struct world *world)
         if (node->delivered != world->checkers.preblocks_count) return false;
         if (status.preblock_index != world->checkers.preblocks_count) return false;
         if (status.certified_index != world->checkers.preblocks_count) return false;
-        if (status.missing_batches > 0 || status.syncing || !status.ready) return false;
+        /* Batches that a Byzantine header names and nobody has stay missing until they are too old. */
+        if (status.missing_batches > 0 && world->adversary.count == 0) return false;
+        if (status.syncing || !status.ready) return false;
     }
     return true;
 }

@@ -17,6 +17,7 @@
 struct world;
 struct sim_node;
 struct packet;
+struct sim_batch;
 
 /* A growing map from a number to a digest. */
 struct slot_map {
@@ -74,6 +75,10 @@ void check_order_ordering(struct sim_node *node, struct bytes key, struct bytes 
 void check_latency_ordering(struct sim_node *node, struct bytes value);
 
 void check_clients_end(struct world *world);
+
+/* To stderr: which headers name the batch, and what became of them. */
+void check_print_batch(const struct world *world, const struct sim_batch *batch);
+
 void check_bounds_node(struct sim_node *node);
 
 /* True once the goal of the liveness phase is reached. */

@@ -149,7 +149,13 @@ bool disk_has_batch(const struct disk *disk, uint64_t batch)
     return batch < disk->batches_capacity && disk->batches[batch] != 0;
 }
 
-void disk_put_batch(struct disk *disk, uint64_t batch)
+authority_t disk_batch_author(const struct disk *disk, uint64_t batch)
+{
+    CHECK(disk_has_batch(disk, batch));
+    return (authority_t)(disk->batches[batch] - 1);
+}
+
+void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author)
 {
     if (batch >= disk->batches_capacity) {
         size_t capacity = (size_t)batch * 2 + 256;
@@ -158,5 +164,5 @@ void disk_put_batch(struct disk *disk, uint64_t batch)
         memset(disk->batches + disk->batches_capacity, 0, capacity - disk->batches_capacity);
         disk->batches_capacity = capacity;
     }
-    disk->batches[batch] = 1;
+    if (disk->batches[batch] == 0) disk->batches[batch] = (uint8_t)(author + 1);
 }

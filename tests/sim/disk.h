@@ -38,7 +38,7 @@ struct disk {
     uint64_t unit;    /* number of the unit being written */
     uint64_t syncing; /* last unit of the sync in flight; 0: none */
     uint64_t durable; /* last unit that is durable */
-    uint8_t *batches; /* by batch number: 1 durable here */
+    uint8_t *batches; /* by batch number: who it came from, plus one; 0: not held */
     size_t batches_capacity;
     uint32_t dropped_tables; /* seeded bug: writes to these tables never happen */
 };
@@ -74,6 +74,11 @@ void disk_crash(struct disk *disk, struct random *random);
 void disk_wipe(struct disk *disk);
 
 bool disk_has_batch(const struct disk *disk, uint64_t batch);
-void disk_put_batch(struct disk *disk, uint64_t batch);
+
+/* Self for batches sealed here; else the peer that sent it. Only for batches held. */
+authority_t disk_batch_author(const struct disk *disk, uint64_t batch);
+
+/* Keeps the batch; one that is held stays as it is. */
+void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author);
 
 #endif

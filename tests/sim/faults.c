@@ -210,16 +210,26 @@ static void inject(struct world *world, enum sim_fault fault)
     }
 }
 
+/* Faults that are single blows; the others are at work all the time. */
+#define BLOWS                                                                                      \
+    (1u << FAULT_PARTITION | 1u << FAULT_ONE_WAY | 1u << FAULT_SLOW_LINK | 1u << FAULT_SLOW_NODE | \
+     1u << FAULT_LINKS | 1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_WIPE |                \
+     1u << FAULT_DEAD | 1u << FAULT_CLOCK | 1u << FAULT_SLOW_DISK)
+
 void faults_turn(struct world *world)
 {
     struct faults *faults = &world->faults;
-    enum sim_fault fault = (enum sim_fault)random_below(&faults->random, SIM_FAULTS);
+    uint32_t allowed = world->options.faults & BLOWS;
 
     if (world->healed) return;
     schedule(world);
     if (world->now_us >= faults->partition_until_us) unblock(world);
     reconnect(world);
-    if (sim_options_has(&world->options, fault)) inject(world, fault);
+    if (allowed == 0) return;
+    for (uint64_t skip = random_below(&faults->random, (unsigned)__builtin_popcount(allowed));
+         skip > 0; skip--)
+        allowed &= allowed - 1;
+    inject(world, (enum sim_fault)__builtin_ctz(allowed));
 }
 
 void faults_heal(struct world *world)

@@ -36,6 +36,17 @@ static void on_trace(void *context, const struct core_trace *trace)
     printf("node %u: %s\n", node->index, text);
 }
 
+/* A line of the simulator's own in the trace of a node. */
+static void trace_life(const struct sim_node *node, const char *what)
+{
+    uint64_t now_us = node->world->now_us;
+
+    if (!(node->world->options.trace_nodes >> node->index & 1)) return;
+    printf("node %u: %llu.%03llu ---- %s, life %u\n", node->index,
+           (unsigned long long)(now_us / 1000), (unsigned long long)(now_us % 1000), what,
+           node->life);
+}
+
 /* ---- held actions ---------------------------------------------------------------------------- */
 
 static void *copy_of(const void *data, size_t len)
@@ -245,7 +256,8 @@ static void offer_own_batches(struct sim_node *node)
         const struct sim_batch *batch = registry_batch(&node->world->registry, number);
         struct bytes key = {batch->digest.bytes, sizeof batch->digest.bytes};
         bool executed = table_get(&node->disk.tables[TABLE_EXECUTED], key).len > 0;
-        if (batch->author == node->index && !executed) node_post_batch(node, number, false);
+        bool own = disk_batch_author(&node->disk, number) == node->index;
+        if (own && !executed) node_post_batch(node, number, node->index, false);
     }
 }
 
@@ -276,6 +288,7 @@ void node_start(struct sim_node *node)
         world_fail(world, FAILURE_CRASH, "node %u: core_init refused", node->index);
     node->life++;
     node->up = true;
+    trace_life(node, node->wiped ? "starts to rejoin" : "starts");
     node->timer_us = UINT64_MAX;
     node->clock_us = 1000000 + world->now_us / 7 * node->life;
     for (int table = 0; table < CORE_TABLES; table++)
@@ -290,6 +303,7 @@ void node_start(struct sim_node *node)
 void node_crash(struct sim_node *node)
 {
     CHECK(node->up);
+    trace_life(node, "crashes");
     node->up = false;
     node->life++;
     drop_held(node);
@@ -339,7 +353,7 @@ static void on_timer(struct sim_node *node)
 static void on_batch_stored(struct sim_node *node, const struct sim_event *event)
 {
     const struct sim_batch *batch = registry_batch(&node->world->registry, event->value);
-    struct core_event step = {.kind = CORE_EVENT_BATCH_STORED, .peer = batch->author};
+    struct core_event step = {.kind = CORE_EVENT_BATCH_STORED, .peer = event->peer};
 
     step.batch.digest = batch->digest;
     step.batch.bytes = batch->bytes;
@@ -377,7 +391,7 @@ void node_handle(struct sim_node *node, const struct sim_event *event)
         begin_sync(node);
         return;
     case SIM_BATCH_SYNC:
-        node_batch_synced(node, event->value, event->flag);
+        node_batch_synced(node, event);
         return;
     case SIM_LINK:
         on_link(node, event);

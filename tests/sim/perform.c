@@ -101,17 +101,18 @@ static void serve_header(struct sim_node *node, const struct core_action *action
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
-void node_post_batch(struct sim_node *node, uint64_t batch, bool streamed)
+void node_post_batch(struct sim_node *node, uint64_t batch, authority_t author, bool streamed)
 {
     queue_push(&node->world->queue, (struct sim_event){.time_us = node->world->now_us,
                                                        .kind = SIM_STEP,
                                                        .node = (uint8_t)node->index,
+                                                       .peer = (uint8_t)author,
                                                        .flag = streamed,
                                                        .life = node->life,
                                                        .value = batch});
 }
 
-static void store_batch(struct sim_node *node, uint64_t batch, bool streamed)
+static void store_batch(struct sim_node *node, uint64_t batch, authority_t author, bool streamed)
 {
     struct world *world = node->world;
     uint64_t delay = world->options.steady
@@ -122,10 +123,11 @@ static void store_batch(struct sim_node *node, uint64_t batch, bool streamed)
     queue_push(&world->queue, (struct sim_event){.time_us = world->now_us + delay * node->slow_disk,
                                                  .kind = SIM_BATCH_SYNC,
                                                  .node = (uint8_t)node->index,
+                                                 .peer = (uint8_t)author,
                                                  .flag = streamed,
                                                  .life = node->life,
                                                  .value = batch});
-    if (world->options.bug == BUG_LOG) node_post_batch(node, batch, streamed);
+    if (world->options.bug == BUG_LOG) node_post_batch(node, batch, author, streamed);
 }
 
 static void send_bulk(struct sim_node *node,
@@ -144,13 +146,14 @@ static void send_bulk(struct sim_node *node,
     packet_unref(packet);
 }
 
-void node_batch_synced(struct sim_node *node, uint64_t batch, bool streamed)
+void node_batch_synced(struct sim_node *node, const struct sim_event *event)
 {
-    struct sim_batch *content = registry_batch(&node->world->registry, batch);
+    struct world *world = node->world;
 
-    disk_put_batch(&node->disk, batch);
-    if (content->author == node->index) content->accepted = true;
-    if (node->world->options.bug != BUG_LOG) node_post_batch(node, batch, streamed);
+    disk_put_batch(&node->disk, event->value, event->peer);
+    if (event->peer == node->index) registry_batch(&world->registry, event->value)->accepted = true;
+    if (world->options.bug != BUG_LOG)
+        node_post_batch(node, event->value, event->peer, event->flag);
 }
 
 /* An own batch may leave before it is durable: only naming it in a header rests on that. */
@@ -159,10 +162,9 @@ void node_submit(struct sim_node *node, uint64_t batch)
     const struct sim_batch *content = registry_batch(&node->world->registry, batch);
 
     if (disk_has_batch(&node->disk, batch)) return;
-    store_batch(node, batch, content->author == node->index);
+    store_batch(node, batch, node->index, true);
     for (authority_t peer = 0; peer < node->world->options.nodes; peer++)
-        if (peer != node->index && content->author == node->index)
-            send_bulk(node, peer, WIRE_BATCH, &content->digest, false, batch);
+        if (peer != node->index) send_bulk(node, peer, WIRE_BATCH, &content->digest, false, batch);
 }
 
 void node_take_bulk(struct sim_node *node, const struct sim_event *event)
@@ -175,9 +177,9 @@ void node_take_bulk(struct sim_node *node, const struct sim_event *event)
     if (packet->data[0] == WIRE_BATCH) {
         bool fetched = packet->data[1] != 0;
         if (disk_has_batch(&node->disk, packet->batch))
-            node_post_batch(node, packet->batch, !fetched);
+            node_post_batch(node, packet->batch, event->peer, !fetched);
         else
-            store_batch(node, packet->batch, !fetched);
+            store_batch(node, packet->batch, event->peer, !fetched);
     } else if (packet->data[0] == WIRE_WANT_BATCH) {
         uint64_t batch = registry_find_batch(&node->world->registry, &digest);
         bool held = batch != UINT64_MAX && disk_has_batch(&node->disk, batch);
@@ -191,7 +193,7 @@ static void look_up_batch(struct sim_node *node, const struct digest *digest)
     uint64_t batch = registry_find_batch(&node->world->registry, digest);
 
     if (batch != UINT64_MAX && disk_has_batch(&node->disk, batch))
-        node_post_batch(node, batch, false);
+        node_post_batch(node, batch, disk_batch_author(&node->disk, batch), false);
 }
 
 static void acknowledge_batch(struct sim_node *node, const struct core_action *action)

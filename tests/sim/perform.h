@@ -9,12 +9,12 @@
 void node_perform(struct sim_node *node, const struct core_action *action, struct packet *packet);
 
 /* Hands a batch that is durable here to the core, in a step of its own. */
-void node_post_batch(struct sim_node *node, uint64_t batch, bool streamed);
+void node_post_batch(struct sim_node *node, uint64_t batch, authority_t author, bool streamed);
 
 /* A bulk frame arrived. */
 void node_take_bulk(struct sim_node *node, const struct sim_event *event);
 
 /* The batch log has synced a batch. */
-void node_batch_synced(struct sim_node *node, uint64_t batch, bool streamed);
+void node_batch_synced(struct sim_node *node, const struct sim_event *event);
 
 #endif
