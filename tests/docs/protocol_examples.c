@@ -1,0 +1,450 @@
+/* The worked examples of docs/protocol.md: `protocol_examples NAME` prints one block of the page, made
+ * by the code that the programs run. scripts/docs_blocks.py compares each block with the page, so the
+ * page cannot go stale.
+ *
+ * The world of the examples: four members of stake 1. The signing seed of member i is 32 times the
+ * byte 01 + i, its network seed 32 times the byte 81 + i. Ed25519 is deterministic, so every
+ * signature is too. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/batch.h"
+#include "common/buffer.h"
+#include "common/codec.h"
+#include "common/crypto.h"
+#include "common/page.h"
+#include "common/preblock.h"
+#include "consensus/core/ordering_record.h"
+#include "consensus/core/records.h"
+#include "consensus/core/schedule.h"
+#include "consensus/core/wire.h"
+#include "consensus/node/mesh_hello.h"
+
+#define MEMBERS    4u
+#define CREATED_MS 1700000000000u
+#define COLUMNS    48u
+
+struct world {
+    struct committee committee;
+    struct secret_key keys[MEMBERS];
+    uint8_t batch[64];
+    size_t batch_len;
+    struct digest batch_digest;
+    struct header header; /* of member 0, round 1 */
+    struct digest header_digest;
+    struct signature author_signature;
+    struct quorum quorum; /* of members 0, 1, 2 over the header */
+    struct preblock preblock;
+    struct digest preblock_digest;
+};
+
+/* ---- printing -------------------------------------------------------------------------------- */
+
+static void print_hex(const char *label, const void *data, size_t len)
+{
+    char hex[2 * COLUMNS + 1];
+
+    printf("%s\n", label);
+    for (size_t at = 0; at < len; at += COLUMNS) {
+        size_t part = len - at < COLUMNS ? len - at : COLUMNS;
+        hex_encode(hex, (const uint8_t *)data + at, part);
+        printf("  %s\n", hex);
+    }
+}
+
+static void print_digest(const char *label, const struct digest *digest)
+{
+    print_hex(label, digest->bytes, sizeof digest->bytes);
+}
+
+static void print_written(const char *label, const struct writer *writer)
+{
+    CHECK(!writer->failed);
+    print_hex(label, writer->data, writer->len);
+}
+
+/* A frame: length prefix and body. */
+static void print_frame(const char *label, const struct writer *body)
+{
+    struct buffer *frame = buffer_frame(writer_view(body));
+
+    CHECK(!body->failed);
+    print_hex(label, frame->data + frame->begin, frame->len);
+    buffer_unref(frame);
+}
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+static void make_committee(struct world *world)
+{
+    struct committee *committee = &world->committee;
+
+    for (uint32_t i = 0; i < sizeof committee->network; i++)
+        committee->network[i] = (uint8_t)i;
+    committee->count = MEMBERS;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        struct member *member = &committee->members[i];
+        struct secret_key unused;
+        uint8_t seed[32];
+
+        memset(seed, (int)(0x01 + i), sizeof seed);
+        crypto_key_pair(&member->key, &world->keys[i], seed);
+        memset(seed, (int)(0x81 + i), sizeof seed);
+        crypto_key_pair(&member->network_key, &unused, seed);
+        member->stake = 1;
+    }
+    CHECK(committee_finish(committee) == OK);
+}
+
+static void make_batch(struct world *world)
+{
+    struct writer writer = writer_make(world->batch, sizeof world->batch);
+
+    batch_append(&writer, (const uint8_t *)"hello", 5);
+    batch_append(&writer, (const uint8_t *)"world!", 6);
+    CHECK(!writer.failed);
+    world->batch_len = writer.len;
+    page_tree(&world->batch_digest, world->batch, world->batch_len, NULL, NULL);
+}
+
+static void make_header(struct world *world)
+{
+    struct header *header = &world->header;
+
+    header->author = 0;
+    header->round = 1;
+    header->epoch = 0;
+    header->created_at = CREATED_MS;
+    header->payload_count = 1;
+    header->payload[0] =
+        (struct batch_info){.digest = world->batch_digest, .created_at = CREATED_MS - 5};
+    for (authority_t a = 0; a < MEMBERS; a++) {
+        struct digest genesis;
+        uint32_t at = header->parents_count++;
+
+        committee_genesis(&genesis, &world->committee, a);
+        for (; at > 0 && memcmp(header->parents[at - 1].bytes, genesis.bytes, 32) > 0; at--)
+            header->parents[at] = header->parents[at - 1];
+        header->parents[at] = genesis;
+    }
+    header_digest(&world->header_digest, header);
+    crypto_sign(&world->author_signature, SCOPE_HEADER, &world->header_digest, &world->keys[0]);
+}
+
+static void sign_quorum(struct quorum *ret_quorum,
+                        const struct world *world,
+                        enum crypto_scope scope,
+                        const struct digest *digest)
+{
+    ret_quorum->count = 3;
+    for (uint8_t i = 0; i < ret_quorum->count; i++) {
+        ret_quorum->signers[i] = i;
+        crypto_sign(&ret_quorum->signatures[i], scope, digest, &world->keys[i]);
+    }
+    CHECK(committee_verify_quorum(&world->committee, scope, digest, ret_quorum) == OK);
+}
+
+static void make_preblock(struct world *world)
+{
+    struct preblock *preblock = &world->preblock;
+
+    preblock->index = 1;
+    preblock->previous = world->committee.digest;
+    preblock->leader = world->header_digest;
+    preblock->round = 1;
+    preblock->timestamp = CREATED_MS;
+    preblock_manifest(&preblock->payload, &world->batch_digest, 1);
+    preblock->batches = 1;
+    preblock->transactions = 2;
+    preblock->bytes = world->batch_len;
+    preblock_digest(&world->preblock_digest, preblock);
+}
+
+/* ---- the blocks ------------------------------------------------------------------------------ */
+
+static void show_keys(const struct world *world)
+{
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        char label[64];
+
+        snprintf(label, sizeof label, "member %u: key | network key", i);
+        print_hex(label, &world->committee.members[i],
+                  sizeof(struct public_key) + sizeof(struct public_key));
+    }
+}
+
+static void show_committee(const struct world *world)
+{
+    uint8_t memory[COMMITTEE_RECORD_BYTES_MAX];
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    committee_encode(&writer, &world->committee);
+    print_written("record: network | epoch | 04 | 4 x (key | network key | stake)", &writer);
+    print_digest("committee digest", &world->committee.digest);
+    printf("N = %llu, F = %llu, Q = %llu, V = %llu\n", (unsigned long long)world->committee.total,
+           (unsigned long long)(world->committee.validity - 1),
+           (unsigned long long)world->committee.quorum,
+           (unsigned long long)world->committee.validity);
+    for (authority_t a = 0; a < MEMBERS; a++) {
+        struct digest genesis;
+        char label[64];
+
+        committee_genesis(&genesis, &world->committee, a);
+        snprintf(label, sizeof label, "genesis digest of member %u", a);
+        print_digest(label, &genesis);
+    }
+}
+
+static void show_batch(const struct world *world)
+{
+    uint8_t page[64] = {0};
+    struct writer writer = writer_make(page, sizeof page);
+
+    writer_u8(&writer, PAGE_CONTENT);
+    writer_u32_be(&writer, (uint32_t)world->batch_len);
+    writer_copy(&writer, world->batch, world->batch_len);
+    print_hex("batch of \"hello\" and \"world!\": 0a | length | bytes, twice", world->batch,
+              world->batch_len);
+    print_written("its only page: 00 | size u32 BE | content", &writer);
+    print_digest("batch digest: BLAKE2b-256 of that page", &world->batch_digest);
+}
+
+static void show_page(void *context,
+                      enum page_kind kind,
+                      const struct digest *digest,
+                      const uint8_t *page,
+                      size_t page_len)
+{
+    uint32_t *number = context;
+    char label[96];
+
+    snprintf(label, sizeof label, "page %u, %s, %zu bytes%s", ++*number,
+             kind == PAGE_CONTENT ? "content" : "hashes", page_len,
+             kind == PAGE_CONTENT ? ", the first 16:" : ":");
+    print_hex(label, page, kind == PAGE_CONTENT ? 16 : page_len);
+    print_digest("its digest", digest);
+}
+
+static void show_pages(void)
+{
+    static uint8_t content[5000];
+    struct digest root;
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < sizeof content; i++)
+        content[i] = (uint8_t)i;
+    printf("5,000 bytes, byte i is i mod 256\n");
+    page_tree(&root, content, sizeof content, show_page, &number);
+    print_digest("root", &root);
+}
+
+static void show_header(const struct world *world)
+{
+    uint8_t memory[HEADER_BYTES_MAX];
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    header_encode(&writer, &world->header);
+    print_written("header of member 0, round 1, with the batch above", &writer);
+    print_digest("header digest", &world->header_digest);
+    memory[0] = SCOPE_HEADER;
+    memory[1] = 0;
+    memory[2] = 1;
+    memcpy(memory + 3, world->header_digest.bytes, 32);
+    print_hex("what is signed: 06 00 01 | header digest", memory, INTENT_BYTES + 32);
+    print_hex("the author's signature", world->author_signature.bytes, 64);
+}
+
+static void make_vote(struct vote *ret_vote, const struct world *world)
+{
+    *ret_vote = (struct vote){.header = world->header_digest, .round = 1, .author = 0, .voter = 1};
+    ret_vote->signature = world->quorum.signatures[1];
+}
+
+static void show_vote(const struct world *world)
+{
+    uint8_t memory[VOTE_BYTES];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct vote vote;
+
+    make_vote(&vote, world);
+    vote_encode(&writer, &vote);
+    print_written("vote of member 1: header digest | round | author | voter | signature", &writer);
+}
+
+static void show_certificate(const struct world *world)
+{
+    uint8_t memory[CERTIFICATE_BYTES_MAX];
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    quorum_encode(&writer, &world->quorum);
+    print_written("quorum of members 0, 1, 2: 03 | 00 01 02 | 03 | 3 x signature", &writer);
+    writer = writer_make(memory, sizeof memory);
+    header_encode(&writer, &world->header);
+    printf("certificate: the header above (%zu bytes) | this quorum\n", writer.len);
+}
+
+static void show_leaders(const struct world *world)
+{
+    static struct schedule schedule;
+
+    schedule_init(&schedule, &world->committee, SCHEDULE_WINDOW);
+    printf("leaders of rounds 1 to 16, nobody excluded:");
+    for (round_t round = 1; round <= 16; round++)
+        printf(" %u", schedule_leader(&schedule, round));
+    printf("\n");
+}
+
+static void show_preblock(const struct world *world)
+{
+    uint8_t memory[QUORUM_BYTES_MAX];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct quorum quorum;
+
+    print_digest("manifest root: page tree over the batch digest", &world->preblock.payload);
+    preblock_encode(&writer, &world->preblock);
+    print_written("pre-block 1", &writer);
+    print_digest("its digest", &world->preblock_digest);
+    sign_quorum(&quorum, world, SCOPE_PREBLOCK, &world->preblock_digest);
+    writer = writer_make(memory, sizeof memory);
+    quorum_encode(&writer, &quorum);
+    print_written("its certificate, signed over 0a 00 01 | digest", &writer);
+}
+
+static void show_ordering(const struct world *world)
+{
+    static uint8_t memory[1024];
+    struct vertex_ref anchor = {.round = 1, .author = 0, .digest = world->header_digest};
+    struct ordering_batch batch = {.digest = world->batch_digest, .worker = 0};
+    struct ordering_record head = {.sequence = 1,
+                                   .previous = world->committee.digest,
+                                   .anchor = anchor,
+                                   .created_at = CREATED_MS,
+                                   .vertices_count = 1};
+    struct ordering_encoder encoder;
+    struct ordering_record record;
+    struct digest digest;
+    struct bytes bytes;
+
+    ordering_encoder_begin(&encoder, memory, sizeof memory, &head, NULL);
+    ordering_encoder_vertex(&encoder, &anchor, &batch, 1);
+    bytes = ordering_encoder_finish(&encoder);
+    CHECK(ordering_record_open(&record, bytes) == OK);
+    print_hex("ordering record 1: the header above alone, as anchor", bytes.data, bytes.len);
+    ordering_record_digest(&digest, &record);
+    print_digest("its digest, `previous` of record 2", &digest);
+}
+
+static void show_record(const struct world *world)
+{
+    uint8_t memory[512];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct vertex_ref anchor = {.round = 1, .author = 0, .digest = world->header_digest};
+    struct preblock_batch batch = {
+        .digest = world->batch_digest, .bytes = (uint32_t)world->batch_len, .transactions = 2};
+
+    preblock_record_write_begin(&writer, &world->preblock, &anchor, 1);
+    preblock_record_write_vertex(&writer, &anchor, 1);
+    preblock_record_write_batches_count(&writer, 1);
+    preblock_record_write_batch(&writer, &batch);
+    print_written("pre-block record 1", &writer);
+}
+
+static void show_hello(const struct world *world)
+{
+    struct mesh_hello hello = {.version = MESH_VERSION,
+                               .committee = world->committee.digest,
+                               .index = 2,
+                               .link = MESH_CONTROL,
+                               .nonce = 0x1122334455667788u};
+    struct buffer *frame = mesh_hello_frame(&hello);
+
+    print_hex("HELLO of member 2 on its control link, nonce 1122334455667788",
+              frame->data + frame->begin, frame->len);
+    buffer_unref(frame);
+    frame = mesh_hello_ack_frame(hello.nonce);
+    print_hex("HELLO_ACK, the answer", frame->data + frame->begin, frame->len);
+    buffer_unref(frame);
+}
+
+static void show_control_frames(const struct world *world)
+{
+    uint8_t memory[4096];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct vertex_ref ref = {.round = 1, .author = 0, .digest = world->header_digest};
+    struct wire_position position = {.quorum_round = 9, .anchor_round = 7, .certified_index = 3};
+    struct wire_attestation attestation = {.index = 1, .digest = world->preblock_digest};
+    struct vote vote;
+
+    make_vote(&vote, world);
+    wire_write_vote(&writer, &vote);
+    print_frame("VOTE", &writer);
+    writer = writer_make(memory, sizeof memory);
+    crypto_sign(&attestation.signature, SCOPE_PREBLOCK, &world->preblock_digest, &world->keys[0]);
+    wire_write_attestation(&writer, &attestation);
+    print_frame("ATTESTATION of member 0 for pre-block 1", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_want(&writer, &ref, 1);
+    print_frame("WANT, one certificate", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_want_range(&writer, 8);
+    print_frame("WANT_RANGE after round 8", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_position(&writer, &position);
+    print_frame("POSITION: quorum round 9, anchor round 7, certified index 3", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_batch_ack(&writer, &world->batch_digest);
+    print_frame("BATCH_ACK", &writer);
+}
+
+static void show_bulk_frames(const struct world *world)
+{
+    uint8_t memory[256];
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    writer_u8(&writer, WIRE_BATCH);
+    writer_u32(&writer, 0);
+    writer_u64(&writer, CREATED_MS - 5);
+    writer_u8(&writer, 0);
+    writer_copy(&writer, world->batch, world->batch_len);
+    print_frame("BATCH, on its author's bulk stream", &writer);
+    writer = writer_make(memory, sizeof memory);
+    writer_u8(&writer, WIRE_WANT_BATCH);
+    writer_copy(&writer, world->batch_digest.bytes, 32);
+    writer_u32(&writer, 0);
+    print_frame("WANT_BATCH", &writer);
+}
+
+/* ---- main ------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    void (*show)(const struct world *world);
+} blocks[] = {
+    {"keys", show_keys},        {"committee", show_committee}, {"batch", show_batch},
+    {"header", show_header},    {"vote", show_vote},           {"certificate", show_certificate},
+    {"leaders", show_leaders},  {"preblock", show_preblock},   {"ordering", show_ordering},
+    {"record", show_record},    {"hello", show_hello},         {"control", show_control_frames},
+    {"bulk", show_bulk_frames},
+};
+
+int main(int argc, char **argv)
+{
+    static struct world world;
+
+    make_committee(&world);
+    make_batch(&world);
+    make_header(&world);
+    sign_quorum(&world.quorum, &world, SCOPE_HEADER, &world.header_digest);
+    make_preblock(&world);
+    if (argc == 2 && strcmp(argv[1], "pages") == 0) {
+        show_pages();
+        return 0;
+    }
+    for (size_t i = 0; argc == 2 && i < sizeof blocks / sizeof *blocks; i++) {
+        if (strcmp(argv[1], blocks[i].name) != 0) continue;
+        blocks[i].show(&world);
+        return 0;
+    }
+    fprintf(stderr, "usage: protocol_examples NAME, a block of docs/protocol.md\n");
+    return 2;
+}
