@@ -51,10 +51,11 @@ compile "$sodium/crypto_core/ed25519/ref10/ed25519_ref10.c" sodium_ed25519.o -w 
     -Dsc25519_reduce=unused_sc25519_reduce # ours is in scalar.c
 compile "$sodium/crypto_sign/ed25519/ref10/open.c" sodium_open.o -w
 
-# The stack comes first, so that running out of it traps instead of eating data.
+# The stack comes first, so that running out of it traps instead of eating data; so no object is in the lowest
+# KiB, which wasm-opt is told (it may then fold small offsets).
 wasm-ld --no-entry --gc-sections --stack-first --strip-all --lto-O2 -z stack-size=65536 \
     --initial-memory=1048576 --max-memory=1048576 $objects -o "$work/linked.wasm"
-wasm-opt -Oz --mvp-features --converge "$work/linked.wasm" -o "$work/kernel.wasm"
+wasm-opt -Oz --mvp-features --low-memory-unused --converge "$work/linked.wasm" -o "$work/kernel.wasm"
 wasm-validate --disable-mutable-globals --disable-saturating-float-to-int --disable-sign-extension \
     --disable-simd --disable-multi-value --disable-bulk-memory --disable-reference-types \
     "$work/kernel.wasm"

@@ -53,7 +53,7 @@ enum status pack_kernel(uint8_t **ret_packed,
     config_encode(&encoded, config);
     if (encoded.failed) return ERR_CONFIG;
     memcpy(again, body, encoded.len); /* decoding uses its input as scratch */
-    status = config_decode(&decoded, &section, again, encoded.len);
+    status = config_decode(&decoded, again, encoded.len);
     if (status != OK) return status;
 
     uint8_t *packed = malloc(wasm.len + SECTION_BYTES_MAX);
@@ -75,7 +75,7 @@ enum status pack_kernel(uint8_t **ret_packed,
 enum status pack_read_config(struct config *ret_config, struct bytes packed)
 {
     uint8_t body[CONFIG_BYTES_MAX];
-    struct bytes section, record;
+    struct bytes section;
     bool found;
 
     enum status status = find_section(&section, &found, packed);
@@ -89,5 +89,5 @@ enum status pack_read_config(struct config *ret_config, struct bytes packed)
     size_t len = section.len - sizeof(uint32_t);
     if (reader_u32(&reader) != len) return ERR_MALFORMED;
     memcpy(body, section.data, len);
-    return config_decode(ret_config, &record, body, len);
+    return config_decode(ret_config, body, len);
 }

@@ -147,7 +147,7 @@ static void apply_careful(struct applier *applier,
     step_begin();
     if (applier->skip) {
         cursor->skipped++;
-        debug_number("skipped in", applier->preblock.index);
+        debug_number("skipped", applier->preblock.index);
     } else {
         applier->application->apply(transaction, context);
     }

@@ -1,8 +1,6 @@
 #include "rollup-kernel/kernel/blake2b.h"
 
-/* The fractional parts of the square roots of the first eight primes; SHA-512 starts from them too.
- */
-static const uint64_t blake2b_iv[8] = {
+const uint64_t blake2b_iv[8] = {
     0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu, 0xa54ff53a5f1d36f1u,
     0x510e527fade682d1u, 0x9b05688c2b3e6c1fu, 0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u,
 };

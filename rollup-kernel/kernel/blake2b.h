@@ -6,6 +6,9 @@
 
 #include "common/base.h"
 
+/* The fractional parts of the square roots of the first eight primes: SHA-512 starts from them, too. */
+extern const uint64_t blake2b_iv[8];
+
 struct blake2b {
     uint64_t chain[8];
     uint64_t total; /* bytes hashed, without what is in `block` */

@@ -3,47 +3,88 @@
 #include "common/bcs.h"
 
 /* Network and record are one byte apart: the mode stands between them. */
-#define NETWORK_AT 1u
-#define RECORD_AT  2u
+#define NETWORK_AT    1u
+#define RECORD_AT     2u
+#define NETWORK_BYTES 32u
 
-static bool read_contract(struct reader *reader, uint8_t *ret_contract)
+/* A member in the record; in memory the two keys come first, too. */
+#define MEMBER_BYTES 68u
+_Static_assert(offsetof(struct member, stake) == MEMBER_BYTES - sizeof(uint32_t),
+               "keys, then stake");
+
+static struct bytes read_contract(struct reader *reader)
 {
     uint8_t present = reader_u8(reader);
 
     if (present > 1) reader_fail(reader);
-    if (present == 1) reader_copy(reader, ret_contract, CONFIG_CONTRACT_BYTES);
-    return present == 1;
+    return reader_view(reader, present == 1 ? CONFIG_CONTRACT_BYTES : 0);
 }
 
-enum status config_decode(struct config *ret_config,
-                          struct bytes *ret_record,
-                          uint8_t *data,
-                          size_t len)
+enum status config_parse(struct config_view *ret_view, uint8_t *data, size_t len)
 {
-    const size_t network_len = sizeof ret_config->committee.network;
-
-    if (len < RECORD_AT + network_len) return ERR_MALFORMED;
+    if (len < RECORD_AT + NETWORK_BYTES) return ERR_MALFORMED;
     if (data[0] != CONFIG_VERSION) return ERR_VERSION;
 
-    ret_config->mode = data[NETWORK_AT + network_len];
-    memmove(data + RECORD_AT, data + NETWORK_AT, network_len);
+    ret_view->mode = data[NETWORK_AT + NETWORK_BYTES];
+    memmove(data + RECORD_AT, data + NETWORK_AT, NETWORK_BYTES);
     struct reader reader = reader_make(data + RECORD_AT, len - RECORD_AT);
-    enum status status = committee_decode(&ret_config->committee, &reader);
-    if (status != OK) return status;
-    *ret_record = (struct bytes){data + RECORD_AT, len - RECORD_AT - reader.left};
-
-    ret_config->has_governance = read_contract(&reader, ret_config->governance);
-    ret_config->has_delayed_inbox = read_contract(&reader, ret_config->delayed_inbox);
-    ret_config->application_len = bcs_read_length(&reader, CONFIG_APPLICATION_BYTES_MAX);
-    reader_copy(&reader, ret_config->application, ret_config->application_len);
+    reader_view(&reader, NETWORK_BYTES);
+    ret_view->epoch = reader_u64(&reader);
+    reader_view(&reader, bcs_read_length(&reader, AUTHORITIES_MAX) * MEMBER_BYTES);
+    ret_view->record = (struct bytes){data + RECORD_AT, len - RECORD_AT - reader.left};
+    ret_view->governance = read_contract(&reader);
+    ret_view->delayed_inbox = read_contract(&reader);
+    ret_view->application =
+        reader_view(&reader, bcs_read_length(&reader, CONFIG_APPLICATION_BYTES_MAX));
     if (!reader_done(&reader)) return ERR_MALFORMED;
 
-    if (ret_config->mode > CONFIG_MODE_REVEAL || ret_config->application_len == 0)
-        return ERR_CONFIG;
-    return ret_config->application[0] >= CONFIG_APPLICATION_LOG &&
-                   ret_config->application[0] <= CONFIG_APPLICATION_COUNTER
+    if (ret_view->mode > CONFIG_MODE_REVEAL || ret_view->application.len == 0) return ERR_CONFIG;
+    uint8_t application = ret_view->application.data[0];
+    return application == CONFIG_APPLICATION_LOG || application == CONFIG_APPLICATION_COUNTER
                ? OK
                : ERR_CONFIG;
+}
+
+void config_read_committee(struct committee *ret_committee, struct bytes record)
+{
+    struct reader reader = reader_make(record.data, record.len);
+
+    reader_view(&reader, NETWORK_BYTES);
+    ret_committee->epoch = reader_u64(&reader);
+    ret_committee->count = bcs_read_length(&reader, AUTHORITIES_MAX);
+    ret_committee->total = 0;
+    for (uint32_t i = 0; i < ret_committee->count; i++) {
+        struct member *member = &ret_committee->members[i];
+        reader_copy(&reader, member, sizeof *member - sizeof member->stake);
+        member->stake = reader_u32(&reader);
+        ret_committee->total += member->stake;
+    }
+    CHECK(reader_done(&reader));
+    CHECK(ret_committee->total > 0);
+    ret_committee->quorum = ret_committee->total - (ret_committee->total - 1) / 3;
+}
+
+enum status config_decode(struct config *ret_config, uint8_t *data, size_t len)
+{
+    struct config_view view;
+
+    enum status status = config_parse(&view, data, len);
+    if (status != OK) return status;
+    struct reader reader = reader_make(view.record.data, view.record.len);
+    status = committee_decode(&ret_config->committee, &reader);
+    if (status != OK) return status;
+
+    ret_config->mode = view.mode;
+    ret_config->has_governance = view.governance.len > 0;
+    ret_config->has_delayed_inbox = view.delayed_inbox.len > 0;
+    if (view.governance.len > 0)
+        memcpy(ret_config->governance, view.governance.data, view.governance.len);
+    if (view.delayed_inbox.len > 0) {
+        memcpy(ret_config->delayed_inbox, view.delayed_inbox.data, view.delayed_inbox.len);
+    }
+    ret_config->application_len = (uint32_t)view.application.len;
+    memcpy(ret_config->application, view.application.data, view.application.len);
+    return OK;
 }
 
 static void write_contract(struct writer *writer, bool present, const uint8_t *contract)

@@ -39,12 +39,27 @@ struct config {
     uint8_t application[CONFIG_APPLICATION_BYTES_MAX];
 };
 
-/* Decodes a body. Uses `data` as scratch: afterwards `*ret_record` views the committee record in
- * it. ERR_VERSION, ERR_MALFORMED or ERR_CONFIG (committee, mode or application not known). */
-enum status config_decode(struct config *ret_config,
-                          struct bytes *ret_record,
-                          uint8_t *data,
-                          size_t len);
+/* A body taken apart. All views are into its memory. */
+struct config_view {
+    uint64_t epoch;
+    struct bytes record; /* the committee record */
+    uint8_t mode;
+    struct bytes governance; /* 20 bytes, or none */
+    struct bytes delayed_inbox;
+    struct bytes application;
+};
+
+/* Takes a body apart; uses `data` as scratch. The members are only counted: whoever packs a kernel has
+ * checked them, and its originator has committed to them. ERR_VERSION, ERR_MALFORMED, or ERR_CONFIG (mode or
+ * application not known). */
+enum status config_parse(struct config_view *ret_view, uint8_t *data, size_t len);
+
+/* Keys, stakes and quorum out of a committee record that is known to be well-formed; the other fields of
+ * the committee are not set. */
+void config_read_committee(struct committee *ret_committee, struct bytes record);
+
+/* The same as config_parse with every member checked (common/committee.h). Not in the kernel. */
+enum status config_decode(struct config *ret_config, uint8_t *data, size_t len);
 
 /* Writes a body. Not in the kernel. */
 void config_encode(struct writer *writer, const struct config *config);

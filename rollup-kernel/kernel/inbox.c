@@ -1,6 +1,7 @@
 #include "rollup-kernel/kernel/inbox.h"
 
 #include "rollup-kernel/kernel/apply.h"
+#include "rollup-kernel/kernel/config.h"
 #include "rollup-kernel/kernel/host.h"
 #include "rollup-kernel/kernel/pages.h"
 #include "rollup-kernel/kernel/storage.h"
@@ -62,8 +63,8 @@ static void committee_load(struct committee *ret_committee)
 
     path_set(&path, "/authorities");
     path_add_number(&path, storage_read_u64("/epoch"));
-    struct reader reader = reader_make(record, storage_read_at(&path, 0, record, sizeof record));
-    CHECK(committee_decode(ret_committee, &reader) == OK);
+    uint32_t len = storage_read_at(&path, 0, record, sizeof record);
+    config_read_committee(ret_committee, (struct bytes){record, len});
 }
 
 static void inbox_open(struct inbox *inbox, uint8_t *arena)

@@ -1,6 +1,7 @@
 /* The run. Each level starts with a run that only reads the inbox; further runs, asked for with the
  * reboot flag, apply what has become complete. The flag is set first and removed last, so that a
  * run that traps is followed by another one. */
+#include "common/crypto.h"
 #include "rollup-kernel/kernel/apply.h"
 #include "rollup-kernel/kernel/config.h"
 #include "rollup-kernel/kernel/host.h"
@@ -40,20 +41,20 @@ static uint32_t config_read(void)
 /* First run of all: the packed configuration becomes the state. */
 static bool install(void)
 {
-    static struct config config;
-    struct bytes record;
+    struct config_view config;
+    struct digest genesis;
     struct path path;
 
-    if (config_decode(&config, &record, kernel_arena, config_read()) != OK) return false;
+    if (config_parse(&config, kernel_arena, config_read()) != OK) return false;
     path_set(&path, "/authorities");
-    path_add_number(&path, config.committee.epoch);
-    storage_write_at(&path, 0, record.data, (uint32_t)record.len);
-    storage_write_u64("/epoch", config.committee.epoch);
+    path_add_number(&path, config.epoch);
+    storage_write_at(&path, 0, config.record.data, (uint32_t)config.record.len);
+    storage_write_u64("/epoch", config.epoch);
     storage_write("/mode", &config.mode, sizeof config.mode);
-    storage_write("/application", config.application, config.application_len);
-    apply_install(&config.committee.digest);
-    storage_write("/accepted/digest", config.committee.digest.bytes,
-                  sizeof config.committee.digest.bytes);
+    storage_write("/application", config.application.data, (uint32_t)config.application.len);
+    crypto_hash_one(&genesis, config.record.data, config.record.len);
+    apply_install(&genesis);
+    storage_write("/accepted/digest", genesis.bytes, sizeof genesis.bytes);
     storage_write_u64("/accepted", 0);
     return true;
 }
@@ -72,7 +73,7 @@ void kernel_run(void)
 
     storage_write(REBOOT_PATH, NULL, 0);
     if (!installed()) {
-        debug_number("no configuration", 0);
+        debug_number("no config", 0);
     } else if (inbox_run(kernel_arena)) {
         more = apply_index() < storage_read_u64("/accepted");
     } else {

@@ -1,13 +1,9 @@
 /* SHA-512 (FIPS 180-4) under the names that libsodium's Ed25519 calls, as one loop over eighty
  * steps: a third of the size of libsodium's. Checked against libsodium in tests/kernel. */
 #include "common/base.h"
+#include "rollup-kernel/kernel/blake2b.h"
 
 #include "crypto_hash_sha512.h"
-
-static const uint64_t sha512_iv[8] = {
-    0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu, 0xa54ff53a5f1d36f1u,
-    0x510e527fade682d1u, 0x9b05688c2b3e6c1fu, 0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u,
-};
 
 /* The fractional parts of the cube roots of the first eighty primes. */
 static const uint64_t sha512_k[80] = {
@@ -73,7 +69,7 @@ static void compress(uint64_t *chain, const uint8_t *block)
 
 int crypto_hash_sha512_init(crypto_hash_sha512_state *state)
 {
-    memcpy(state->state, sha512_iv, sizeof state->state);
+    memcpy(state->state, blake2b_iv, sizeof state->state);
     state->count[0] = 0; /* here: bytes so far; the second word is not used */
     return 0;
 }
