@@ -20,6 +20,7 @@ PORT_BASE=${PORT_BASE:-64000}
 NODE_ARGS=${NODE_ARGS:-}
 ROLLUP_PORT=${ROLLUP_PORT:-8932}
 SEQUENCER_PORT=${SEQUENCER_PORT:-8080}
+READY_SECONDS=${READY_SECONDS:-60}
 bin=$BUILD/consensus/node/dsn-node
 
 say() { echo "cluster: $*" >&2; }
@@ -85,7 +86,7 @@ start_nodes() {
 status_of() { curl -s --max-time 1 "http://127.0.0.1:$(port "$1" 4)/status" || true; }
 
 wait_ready() {
-    local n deadline=$((SECONDS + 30))
+    local n deadline=$((SECONDS + READY_SECONDS))
     for n in $(seq 1 "$NODES"); do
         until curl -sf --max-time 1 -o /dev/null "http://127.0.0.1:$(port "$n" 4)/readyz"; do
             alive "$LOCAL/node-$n.pid" || {
@@ -93,7 +94,7 @@ wait_ready() {
                 return 1
             }
             [ "$SECONDS" -lt "$deadline" ] || {
-                say "node $n is not ready after 30 s: $LOCAL/node-$n.log"
+                say "node $n is not ready after $READY_SECONDS s: $LOCAL/node-$n.log"
                 return 1
             }
             sleep 0.1
