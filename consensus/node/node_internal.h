@@ -16,6 +16,7 @@ struct node {
     struct node_options options;
     struct event_base *base;
     void *core_memory;
+    size_t core_bytes;
     struct core *core;
     struct storage *storage;
     struct storage_client *client;
