@@ -103,13 +103,15 @@ static int verify_peer(X509_STORE_CTX *store, void *unused)
 static SSL_CTX *make_context(const SSL_METHOD *method, X509 *certificate, EVP_PKEY *key)
 {
     SSL_CTX *context = SSL_CTX_new(method);
+    char groups[] = "X25519"; /* not literals: OpenSSL's macros take the const away */
+    char algorithms[] = "ed25519";
 
     if (context == NULL) return NULL;
     if (SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_ciphersuites(context, CIPHERS) != 1 ||
-        SSL_CTX_set1_groups_list(context, "X25519") != 1 ||
-        SSL_CTX_set1_sigalgs_list(context, "ed25519") != 1 ||
+        SSL_CTX_set1_groups_list(context, groups) != 1 ||
+        SSL_CTX_set1_sigalgs_list(context, algorithms) != 1 ||
         SSL_CTX_use_certificate(context, certificate) != 1 ||
         SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_set_num_tickets(context, 0) != 1) {
         SSL_CTX_free(context);
