@@ -15,6 +15,7 @@ void attestor_place(struct attestor *attestor,
     attestor->cells =
         region_take(region, sizeof *attestor->cells * ATTESTOR_RING * (size_t)committee->count);
     attestor->digests = region_take(region, sizeof *attestor->digests * ATTESTOR_RING);
+    attestor->headers = region_take(region, sizeof *attestor->headers * ATTESTOR_RING);
     attestor->newest.index = 0;
     attestor->ahead.index = 0;
 }
@@ -35,12 +36,15 @@ static const struct digest *digest_of(const struct attestor *attestor, uint64_t 
     return &attestor->digests[index % ATTESTOR_RING];
 }
 
-void attestor_note_made(struct attestor *attestor, uint64_t index, const struct digest *digest)
+void attestor_note_made(struct attestor *attestor, const struct preblock *header)
 {
-    CHECK(index > attestor->made);
-    attestor->made = index;
-    attestor->digests[index % ATTESTOR_RING] = *digest;
-    CHECK(digest_of(attestor, index) != NULL);
+    uint64_t place = header->index % ATTESTOR_RING;
+
+    CHECK(header->index > attestor->made);
+    attestor->made = header->index;
+    attestor->headers[place] = *header;
+    preblock_digest(&attestor->digests[place], header);
+    CHECK(digest_of(attestor, header->index) != NULL);
 }
 
 const struct attestation_cell *attestor_own(const struct attestor *attestor, uint64_t index)
@@ -108,7 +112,9 @@ static void proof_build(const struct attestor *attestor,
 
     CHECK(digest != NULL);
     ret_proof->index = index;
+    ret_proof->header = attestor->headers[index % ATTESTOR_RING];
     ret_proof->digest = *digest;
+    CHECK(ret_proof->header.index == index);
     quorum->count = 0;
     for (authority_t a = 0; a < attestor->committee->count; a++) {
         const struct attestation_cell *cell = cell_of(attestor, index, a);

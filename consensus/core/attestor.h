@@ -27,9 +27,12 @@ struct attestation_cell {
     bool verified;
 };
 
+/* A pre-block and its certificate. The header comes along because the signatures cover nothing but its
+ * digest: an index beside it would be anybody's word. */
 struct preblock_proof {
-    uint64_t index; /* 0: none */
-    struct digest digest;
+    uint64_t index; /* of the header; 0: none */
+    struct preblock header;
+    struct digest digest; /* of the header */
     struct quorum quorum;
 };
 
@@ -41,7 +44,8 @@ struct attestor {
     uint64_t made;                  /* last pre-block made here */
     uint64_t certified;             /* last one with a certificate */
     struct attestation_cell *cells; /* ATTESTOR_RING x count; own cells hold what we signed */
-    struct digest *digests; /* by index mod ATTESTOR_RING: our own digest, of (made - ring, made] */
+    struct digest *digests;   /* by index mod ATTESTOR_RING: our own, of (made - ring, made] */
+    struct preblock *headers; /* the same */
     struct preblock_proof
         newest; /* the certificate of `certified`, index 0 when it is not in memory */
     struct preblock_proof ahead; /* verified, of an index above made */
@@ -52,8 +56,8 @@ void attestor_place(struct attestor *attestor,
                     const struct committee *committee,
                     authority_t self);
 
-/* Our own pre-block `index` (made + 1, or anything at recovery) has this digest. */
-void attestor_note_made(struct attestor *attestor, uint64_t index, const struct digest *digest);
+/* Our own pre-block: made + 1, or anything higher at recovery. */
+void attestor_note_made(struct attestor *attestor, const struct preblock *header);
 
 /* Notes what we signed or a verified one; else an unverified one from its signer. OK,
  * ERR_DUPLICATE, ERR_STALE (at or below the last certified), ERR_AHEAD (beyond the window: ask for

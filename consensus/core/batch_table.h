@@ -10,14 +10,14 @@
  *     FETCHING   the same, asked for
  *
  * - A missing batch is asked for when its author's bulk stream has passed it or `due_us` has come:
- * from the author and two others at once, from two more every BATCH_FETCH_RETRY_US (CONSENSUS 4).
+ *   from the author and two others at once, from two more every BATCH_FETCH_RETRY_US (CONSENSUS 4).
  * - *Pinned* entries (in PINNED, or missing) are never given up. Everything else may be evicted
- * when the table is full (what is durable is found again in the batch log): first UNNAMED, then
- * MISSING, then NAMED of others.
+ *   when the table is full (what is durable is found again in the batch log): first UNNAMED, then
+ *   MISSING, then NAMED of others.
  * - At most UNNAMED_BATCH_BYTES_MAX of unnamed batches per author are held, each counted as at
- * least one 4 KiB record of the batch log.
+ *   least one 4 KiB record of the batch log.
  * - Acknowledgements tell who else has an own batch. What was made and is not acknowledged by a
- * peer is that peer's bulk lag; the proposer reads the lag of the fastest quorum.
+ *   peer is that peer's bulk lag; the proposer reads the lag of the fastest quorum.
  *
  * Theory: CONSENSUS 4 (docs/protocol.md, batches). */
 #ifndef CONSENSUS_CORE_BATCH_TABLE_H

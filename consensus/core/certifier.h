@@ -4,14 +4,14 @@
  *                             one vote per voter, by header digest
  *
  * - A header's signature by its author is also its author's vote; it was verified before it came
- * here.
+ *   here.
  * - The first vote of each (voter, author, round) is kept. It is verified only when the stake
- * naming its header could reach Q, and no more are verified once Q is reached. A bad one is removed
- * and reported, so that the voter's real vote can still come.
+ *   naming its header could reach Q, and no more are verified once Q is reached. A bad one is
+ *   removed and reported, so that the voter's real vote can still come.
  * - Another header than the first enters only when votes of stake >= V name it: at least one honest
  *   voter then has it, and at most two digests can be named like that, so a slot is bounded.
  * - The window is a ring of CERTIFIER_ROUNDS rounds; a higher round takes the place of a lower one.
- * What falls out is either certified, or so old that its vertex will hardly be ordered any more.
+ *   What falls out is either certified, or so old that its vertex will hardly be ordered any more.
  *
  * Certificates are assembled by everybody; nobody waits for the author. Theory: CONSENSUS 6. */
 #ifndef CONSENSUS_CORE_CERTIFIER_H

@@ -364,6 +364,11 @@ bool core_is_pressed(const struct core *core)
            OWN_UNORDERED_BYTES_MAX;
 }
 
+bool core_is_full(const struct core *core, authority_t author)
+{
+    return batch_table_is_full(&core->batches, author);
+}
+
 void core_check(const struct core *core)
 {
     dag_check(core->dag);

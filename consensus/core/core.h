@@ -123,12 +123,12 @@ enum core_action_kind {
     CORE_ACTION_FETCH_BATCH,   /* ask peer's bulk link for `digest` */
     CORE_ACTION_ACKNOWLEDGE_BATCH, /* tell the author `peer` that `digest` is durable here */
     CORE_ACTION_BATCH_CERTIFIED,   /* own batch `digest` is in a certified header, durable here */
-    CORE_ACTION_BATCH_DROPPED,     /* `digest` was never named for gc_depth rounds: forget it */
-    CORE_ACTION_DELIVER,           /* pre-block `index`, made and durable: `record` */
-    CORE_ACTION_CERTIFY,  /* pre-block `index` has its certificate: `message` is the quorum */
-    CORE_ACTION_READY,    /* rejoin or first sync is over */
-    CORE_ACTION_CUT_PEER, /* a peer's own link carried a bad signature: close it */
-    CORE_ACTION_ALARM,    /* `reason`: stop the process; something impossible was seen */
+    CORE_ACTION_BATCH_DROPPED, /* nothing live names `digest`: forget it, if it is not executed */
+    CORE_ACTION_DELIVER,       /* pre-block `index`, made and durable: `record` */
+    CORE_ACTION_CERTIFY,       /* pre-block `index` has its certificate: `message` is the quorum */
+    CORE_ACTION_READY,         /* rejoin or first sync is over */
+    CORE_ACTION_CUT_PEER,      /* a peer's own link carried a bad signature: close it */
+    CORE_ACTION_ALARM,         /* `reason`: stop the process; something impossible was seen */
 };
 
 /* A vertex by name. */
@@ -235,7 +235,7 @@ struct core_status {
     uint64_t indirect_commits;  /* since start */
     uint64_t certificates;      /* accepted into the DAG since start */
     uint64_t suspended;         /* certificates waiting for parents now */
-    uint64_t missing_batches;   /* batches waited for now */
+    uint64_t missing_batches;   /* batches that a pre-block waits for now */
     uint64_t unnamed_bytes;     /* own batches not yet named, bytes */
     uint64_t unordered_bytes;   /* own payload certified but not ordered, bytes */
     uint64_t refusals[CORE_REFUSALS];
@@ -248,6 +248,10 @@ void core_get_status(const struct core *core, struct core_status *ret_status);
 /* True while own unordered payload is over its bound: the worker should seal larger batches and
  * slow its intake. */
 bool core_is_pressed(const struct core *core);
+
+/* True while the bulk link from `author` should not be read: UNNAMED_BATCH_BYTES_MAX of its batches are
+ * held that no header names yet. */
+bool core_is_full(const struct core *core, authority_t author);
 
 /* ---- trace ----------------------------------------------------------------------------------- */
 

@@ -143,6 +143,24 @@ static bool accept_known(struct core *core, const struct certificate *certificat
     return true;
 }
 
+/* Two certified digests for one author and round: more than F are Byzantine. Both are kept, ordering
+ * stops. */
+static void keep_both(struct core *core,
+                      const struct certificate *certificate,
+                      const struct digest *digest)
+{
+    struct vertex_ref ref = {.round = certificate->header.round,
+                             .author = certificate->header.author,
+                             .digest = *digest};
+    uint8_t *key = core_take(core, CORE_KEY_BYTES_MAX);
+    struct writer writer = core_writer(core, CERTIFICATE_BYTES_MAX + 1);
+
+    certificate_row_write(&writer, certificate, true);
+    core_persist(core, TABLE_EVIDENCE, (struct bytes){key, key_of_vertex(key, &ref)},
+                 core_written(core, &writer));
+    core_alarm(core, "two certificates for one author and round");
+}
+
 bool core_accept_certificate(struct core *core,
                              const struct certificate *certificate,
                              const struct digest *digest,
@@ -159,7 +177,7 @@ bool core_accept_certificate(struct core *core,
         return accept_known(core, certificate, verified);
     }
     if (verified && dag_note_certified(core->dag, header, digest) == ERR_CONFLICT) {
-        core_alarm(core, "two certificates for one author and round");
+        keep_both(core, certificate, digest);
         return false;
     }
     status = dag_insert(core->dag, header, digest);
@@ -169,7 +187,7 @@ bool core_accept_certificate(struct core *core,
         after_growth(core);
         return true;
     }
-    if (status == ERR_CONFLICT) core_alarm(core, "two certificates for one author and round");
+    if (status == ERR_CONFLICT) keep_both(core, certificate, digest);
     if (status == ERR_AHEAD) core_refuse(core, REFUSED_AHEAD, core->self);
     return status == ERR_MISSING && verified && suspend(core, certificate, digest);
 }

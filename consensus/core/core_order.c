@@ -316,11 +316,13 @@ static void attest(struct core *core, uint64_t index, const struct digest *diges
 }
 
 /* A new own pre-block: settle what peers already proved, else sign it. */
-static void settle_preblock(struct core *core, uint64_t index, const struct digest *digest)
+static void settle_preblock(struct core *core,
+                            const struct preblock *header,
+                            const struct digest *digest)
 {
     enum status status;
 
-    attestor_note_made(&core->attestor, index, digest);
+    attestor_note_made(&core->attestor, header);
     status = attestor_settle_ahead(&core->attestor);
     if (status == ERR_CONFLICT) {
         core_alarm(core, "a certificate of another pre-block than ours");
@@ -332,8 +334,8 @@ static void settle_preblock(struct core *core, uint64_t index, const struct dige
     }
     /* What a kept certificate of a later index covers needs no signature of ours. */
     if (core->attestor.ahead.index != 0 || core->rejoin.active || core->halted) return;
-    attest(core, index, digest);
-    try_certify_preblock(core, index);
+    attest(core, header->index, digest);
+    try_certify_preblock(core, header->index);
 }
 
 static void make_one(struct core *core,
@@ -353,7 +355,7 @@ static void make_one(struct core *core,
     action->preblock = header;
     action->record = record;
     action->digest = digest;
-    settle_preblock(core, header->index, &digest);
+    settle_preblock(core, header, &digest);
     core->meta_preblock_dirty = true;
 }
 
@@ -454,18 +456,30 @@ void core_recv_attestation(struct core *core, authority_t peer, struct reader *r
     if (status == ERR_AHEAD) want_preblock_certificate(core, peer);
 }
 
+/* Our signature on a pre-block that was never made here. After a rejoin that is our own past. */
+static void check_own_attestation(struct core *core, const struct preblock_proof *proof)
+{
+    if (core->rejoin.active || core->floor > 0 || proof->index <= core->attestor.made) return;
+    for (uint32_t i = 0; i < proof->quorum.count; i++) {
+        if (proof->quorum.signers[i] != core->self) continue;
+        core_alarm(core, "a pre-block certificate holds a signature of ours that we did not give");
+    }
+}
+
 void core_recv_preblock_certificate(struct core *core, authority_t peer, struct reader *reader)
 {
     struct preblock_proof proof;
     enum status status;
 
-    proof.index = reader_u64(reader);
-    reader_copy(reader, proof.digest.bytes, sizeof proof.digest.bytes);
+    preblock_decode(&proof.header, reader);
     quorum_decode(&proof.quorum, reader);
-    if (!reader_done(reader) || proof.index == 0) {
+    if (!reader_done(reader) || proof.header.index == 0 ||
+        proof.header.epoch != core->committee->epoch) {
         core_refuse(core, REFUSED_MALFORMED, peer);
         return;
     }
+    proof.index = proof.header.index;
+    preblock_digest(&proof.digest, &proof.header);
     if (proof.index <= core->attestor.certified || proof.index <= core->attestor.ahead.index) {
         core_refuse(core, REFUSED_STALE, peer);
         return;
@@ -475,6 +489,7 @@ void core_recv_preblock_certificate(struct core *core, authority_t peer, struct 
         core_refuse(core, REFUSED_SIGNATURE, peer);
         return;
     }
+    check_own_attestation(core, &proof);
     status = attestor_take_proof(&core->attestor, &proof);
     if (status == OK) certified_now(core);
     if (status == ERR_CONFLICT) core_alarm(core, "a certificate of another pre-block than ours");

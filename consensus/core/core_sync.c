@@ -174,8 +174,8 @@ static void send_preblock_certificate(struct core *core, authority_t peer)
     struct writer writer;
 
     if (proof->index == 0) return;
-    writer = core_writer(core, 64 + QUORUM_BYTES_MAX);
-    wire_write_preblock_certificate(&writer, proof->index, &proof->digest, &proof->quorum);
+    writer = core_writer(core, 1 + PREBLOCK_HEADER_BYTES + QUORUM_BYTES_MAX);
+    wire_write_preblock_certificate(&writer, &proof->header, &proof->quorum);
     core_send(core, peer, core_written(core, &writer));
 }
 

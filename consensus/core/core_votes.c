@@ -1,3 +1,4 @@
+#include "common/crypto.h"
 #include "consensus/core/core_state.h"
 
 static void refuse_bad_votes(struct core *core, const struct authority_set *bad)
@@ -21,12 +22,33 @@ void core_try_certify(struct core *core, struct certifier_slot *slot, const stru
     refuse_bad_votes(core, &bad);
 }
 
+/* A valid vote of ours that we have no record of: somebody has our key, or our past. The vote's round and
+ * author are anybody's word, so it proves something only when its header is known. */
+static void check_own_vote(struct core *core, const struct vote *vote)
+{
+    const struct certifier_slot *slot;
+    const struct vote_record *record;
+
+    if (vote->author >= core->committee->count || vote->author == core->self) return;
+    if (core->rejoin.active || vote->round <= core->floor) return;
+    if (!voter_would_know(&core->voter, vote->round, dag_gc_round(core->dag))) return;
+    slot = certifier_slot(&core->certifier, vote->round, vote->author);
+    if (slot == NULL || certifier_find(slot, &vote->header) == NULL) return;
+    record = voter_find(&core->voter, vote->round, vote->author);
+    if (record != NULL && digest_equal(&record->header, &vote->header)) return;
+    if (crypto_verify(SCOPE_HEADER, &vote->header, &core->committee->members[core->self].key,
+                      &vote->signature)) {
+        core_alarm(core, "a vote signed with our key that we did not give");
+    }
+}
+
 /* True when the vote is of use; else it is refused. Round and author are hints only: they choose
  * the slot, and the header found there by digest is what counts. */
 static bool vote_is_useful(struct core *core, authority_t peer, const struct vote *vote)
 {
     const struct certifier_slot *slot;
 
+    if (vote->voter == core->self) check_own_vote(core, vote);
     if (vote->voter != peer) {
         core_refuse(core, REFUSED_UNSOLICITED, peer);
         return false;

@@ -3,7 +3,7 @@
  * Open addressing with linear probing and deletion by shifting back, so there are no tombstones and
  * no degradation over time. Digests can be chosen by an adversary, so the position is a keyed mix
  * of the digest's bytes. Iteration is not offered: nothing may depend on the order of a hash map.
- */
+ * */
 #ifndef CONSENSUS_CORE_DIGEST_MAP_H
 #define CONSENSUS_CORE_DIGEST_MAP_H
 

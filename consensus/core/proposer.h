@@ -4,13 +4,14 @@
  * own header >= R+1 exists, when the wait is over and there is a reason:
  *
  *   reason   own payload pending; an unordered vertex with payload in the DAG; the newest own
- * pre-block is not certified; headers of R+1 from stake >= V were seen; the idle tick wait     for
- * the certificates of R of all authors the schedule does not exclude, the anchor first of all: p95
- * of the authors' lag behind the quorum, [anchor_wait_us_min, header_delay_us_max]. For a missing
- * anchor each anchor slot skipped lately doubles it, and after four doublings header_delay_us_max
- * too; each directly committed anchor halves it. pace     header_delay_us_min between own headers,
- * longer when this machine is late: the lateness of the core's own timers is what it can see of a
- * saturated processor.
+ *            pre-block is not certified; headers of R+1 from stake >= V were seen; the idle tick
+ *   wait     for the certificates of R of all authors the schedule does not exclude, the anchor
+ *            first of all: p95 of the authors' lag behind the quorum, [anchor_wait_us_min,
+ *            header_delay_us_max]. For a missing anchor each anchor slot skipped lately doubles it,
+ *            and after four doublings header_delay_us_max too; each directly committed anchor
+ *            halves it.
+ *   pace     header_delay_us_min between own headers, longer when this machine is late: the
+ *            lateness of the core's own timers is what it can see of a saturated processor.
  *
  * A jump to a higher round does not restart a running wait: else a node that is being overtaken
  * would never propose. More than gc_depth rounds past the last ordered anchor, wait and pace double

@@ -12,7 +12,8 @@
  *   certificate row    flag u8 | certificate; flag 1: every signature of a quorum was checked here;
  *                      0: implied by a checked descendant, never to be served or exported before
  *                      its signatures are checked
- *   evidence row       two header rows, different digests, same author and round
+ *   evidence row       two header rows, different digests, same author and round; or, under the
+ *                      longer key with the digest, a certificate row: a second certified digest
  *   meta rows          name -> u64: "ordering" last ordering sequence, "cut" last ordering sequence
  *                      whose pre-blocks are made (or that has none), "preblock" last pre-block
  *                      index, "certified" last certified index, "gc" gc_round, "floor" nothing is

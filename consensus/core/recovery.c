@@ -13,10 +13,10 @@ static uint64_t first_ordering(const struct core *core)
 
 static uint64_t first_preblock(const struct core *core)
 {
-    uint64_t uncertified = core->stored.certified_last + 1;
+    uint64_t first = u64_min(core->stored.certified_last, core->stored.preblock_last);
 
-    uncertified = u64_max(uncertified, u64_minus(core->stored.preblock_last, ATTESTOR_RING - 1));
-    return u64_max(1, u64_min(uncertified, core->stored.preblock_last));
+    first = u64_max(first, u64_minus(core->stored.preblock_last, ATTESTOR_RING - 1));
+    return u64_max(1, first);
 }
 
 size_t core_recover_first(const struct core *core, enum core_table table, uint8_t *ret_key)
@@ -94,12 +94,10 @@ static enum status recover_ordering(struct core *core, struct bytes value)
 static enum status recover_preblock(struct core *core, struct bytes value)
 {
     struct preblock_record record;
-    struct digest digest;
 
     if (preblock_record_open(&record, value) != OK) return ERR_CORRUPT;
     if (record.header.index <= core->attestor.made) return ERR_CORRUPT;
-    preblock_digest(&digest, &record.header);
-    attestor_note_made(&core->attestor, record.header.index, &digest);
+    attestor_note_made(&core->attestor, &record.header);
     core->chain = preblock_chain_after(&record.header);
     return OK;
 }
@@ -115,9 +113,11 @@ static enum status recover_preblock_certificate(struct core *core,
     if (number_of_key(&index, key) != OK) return ERR_CORRUPT;
     quorum_decode(&newest->quorum, &reader);
     if (!reader_done(&reader) || index > core->attestor.made) return ERR_CORRUPT;
-    newest->index = index;
-    newest->digest = core->attestor.digests[index % ATTESTOR_RING];
     core->attestor.certified = u64_max(core->attestor.certified, index);
+    if (core->attestor.headers[index % ATTESTOR_RING].index != index) return OK;
+    newest->index = index;
+    newest->header = core->attestor.headers[index % ATTESTOR_RING];
+    newest->digest = core->attestor.digests[index % ATTESTOR_RING];
     return OK;
 }
 

@@ -1,18 +1,21 @@
 /* Catching up: certificates that wait for parents, and who is asked for what (CONSENSUS 7).
  *
  *   suspended    verified certificates whose parents are not in the DAG: at most SUSPENDED_MAX, one
- * per (author, round); when full the highest round gives way. The lowest missing parents are asked
- * for first, from the signers of their child. implied      vertices of the DAG whose own signatures
- * were not checked, because a verified vertex names them through its parents. They are stored
- * flagged, and never served, exported or used as a parent until a verified certificate of them
- * comes. range sync   while peers are more than SYNC_AHEAD_ROUNDS ahead: chunks of certificates,
- * upward, above our own quorum round; one request per peer, two peers at the most. A request that
- * is not answered in SYNC_TIMEOUT_US or adds nothing marks the peer for SYNC_MARK_US. chunk one
- * answer being worked through, over several steps if it is long:
+ *                per (author, round); when full the highest round gives way. The lowest missing
+ *                parents are asked for first, from the signers of their child.
+ *   implied      vertices of the DAG whose own signatures were not checked, because a verified
+ *                vertex names them through its parents. They are stored flagged, and never served,
+ *                exported or used as a parent until a verified certificate of them comes.
+ *   range sync   while peers are more than SYNC_AHEAD_ROUNDS ahead: chunks of certificates, upward,
+ *                above our own quorum round; one request per peer, two peers at the most. A request
+ *                that is not answered in SYNC_TIMEOUT_US or adds nothing marks the peer for
+ *                SYNC_MARK_US.
+ *   chunk        one answer being worked through, over several steps if it is long:
  *                  1. from the top down: a certificate that no verified or implied one of the chunk
- * names is verified by its signatures; its parents in the chunk are implied by digest;
+ *                     names is verified by its signatures; its parents in the chunk are implied by
+ *                     digest;
  *                  2. from the bottom up: what is verified or implied enters the DAG, the rest is
- * dropped.
+ *                     dropped.
  *
  * The module keeps state and verifies; it sends nothing. */
 #ifndef CONSENSUS_CORE_SYNCHRONIZER_H

@@ -5,8 +5,8 @@
  *   - round >= gc_round + 2, or round 1 with the genesis digests as parents;
  *   - round > floor (a rejoining node signs nothing at or below it);
  *   - every parent certificate is in the DAG here with checked signatures, nothing excused by
- * garbage collection; they are of round - 1, of distinct authors, of stake >= Q; none created after
- * h;
+ *     garbage collection; they are of round - 1, of distinct authors, of stake >= Q; none created
+ *     after h;
  *   - created_at <= max(own clock + tolerance, greatest parent created_at), else it waits;
  *   - every batch is durable here under its stated worker, else it waits; at most
  *     HEADER_PAYLOAD_BYTES_MAX of them;

@@ -125,13 +125,11 @@ void wire_write_position(struct writer *writer, const struct wire_position *posi
 }
 
 void wire_write_preblock_certificate(struct writer *writer,
-                                     uint64_t index,
-                                     const struct digest *digest,
+                                     const struct preblock *header,
                                      const struct quorum *quorum)
 {
     writer_u8(writer, WIRE_PREBLOCK_CERTIFICATE);
-    writer_u64(writer, index);
-    writer_copy(writer, digest->bytes, sizeof digest->bytes);
+    preblock_encode(writer, header);
     quorum_encode(writer, quorum);
 }
 

@@ -6,17 +6,23 @@
  *    1 HEADER          header | signature 64          new or repeated; also the author's vote
  *    2 VOTE            vote
  *    3 CERTIFICATES    last u8 | vec<certificate>     answer to 5 and 6; last = 1: the answer is
- * complete 4 ATTESTATION     index u64 | digest 32 | authority u16 | signature 64 5 WANT vec<round
- * u64, author u16, digest 32>   certificates, by name 6 WANT_RANGE      after u64 certificates of
- * rounds > after, ascending 7 WANT_HEADER     round u64 | author u16 | digest 32 8 POSITION
- * quorum_round u64 | anchor_round u64 | certified_index u64 | rejoining u8 9 PREBLOCK_CERTIFICATE
- * index u64 | digest 32 | quorum 10 WANT_PREBLOCK_CERTIFICATE  index u64           "my last
- * certified index" 11 REJOIN_QUERY    nonce u64 12 REJOIN_ANSWER   nonce u64 | vec<certificate> (0
- * or 1): proof of the highest round known 13 BATCH_ACK       digest 32                      the
- * batch is durable at the sender bulk 32 BATCH           worker u32 | created_at u64 ms | fetched
- * u8 | batch bytes 33 WANT_BATCH      digest 32 | worker u32 34 NO_BATCH        digest 32 answer
- * when the batch is not held both 64 PING            time u64   65 PONG  time u64   answered by the
- * mesh itself
+ *                      complete
+ *    4 ATTESTATION     index u64 | digest 32 | authority u16 | signature 64
+ *    5 WANT            vec<round u64, author u16, digest 32>   certificates, by name
+ *    6 WANT_RANGE      after u64                      certificates of rounds > after, ascending
+ *    7 WANT_HEADER     round u64 | author u16 | digest 32
+ *    8 POSITION        quorum_round u64 | anchor_round u64 | certified_index u64 | rejoining u8
+ *    9 PREBLOCK_CERTIFICATE  pre-block header 153 | quorum
+ *   10 WANT_PREBLOCK_CERTIFICATE  index u64           "my last certified index"
+ *   11 REJOIN_QUERY    nonce u64
+ *   12 REJOIN_ANSWER   nonce u64 | vec<certificate> (0 or 1): proof of the highest round known
+ *   13 BATCH_ACK       digest 32                      the batch is durable at the sender
+ *   bulk
+ *   32 BATCH           worker u32 | created_at u64 ms | fetched u8 | batch bytes
+ *   33 WANT_BATCH      digest 32 | worker u32
+ *   34 NO_BATCH        digest 32                      answer when the batch is not held
+ *   both
+ *   64 PING            time u64   65 PONG  time u64   answered by the mesh itself
  *
  * Kinds are never reused. An unknown kind is counted and dropped. docs/protocol.md, mesh. */
 #ifndef CONSENSUS_CORE_WIRE_H
@@ -24,6 +30,7 @@
 
 #include "common/bytes.h"
 #include "common/codec.h"
+#include "common/preblock.h"
 #include "consensus/core/core.h"
 
 enum wire_kind {
@@ -104,8 +111,7 @@ void wire_write_want_range(struct writer *writer, round_t after);
 void wire_write_want_header(struct writer *writer, const struct vertex_ref *ref);
 void wire_write_position(struct writer *writer, const struct wire_position *position);
 void wire_write_preblock_certificate(struct writer *writer,
-                                     uint64_t index,
-                                     const struct digest *digest,
+                                     const struct preblock *header,
                                      const struct quorum *quorum);
 void wire_write_want_preblock_certificate(struct writer *writer, uint64_t index);
 void wire_write_rejoin_query(struct writer *writer, uint64_t nonce);

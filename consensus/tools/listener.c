@@ -329,7 +329,7 @@ static void listener_run(struct listener *listener)
             warned = true;
         }
         if (settings->duration > 0 && !is_warming_up(listener) &&
-            now - listener->report.started_us >= settings->duration)
+            report_now_us() - listener->report.started_us >= settings->duration)
             interrupted = 1;
     }
 }

@@ -6,24 +6,12 @@
 #include "common/crypto.h"
 #include "consensus/core/records.h"
 #include "consensus/core/wire.h"
+#include "tests/unit/core_world_store.h"
 
 #define PREBLOCKS_MAX 65536u
 
 /* Letters between two walks over all invariants, which cost far more than a step. */
 #define CHECK_EVERY 64u
-
-struct row {
-    uint8_t key[CORE_KEY_BYTES_MAX];
-    size_t key_len;
-    uint8_t *value;
-    size_t value_len;
-};
-
-struct table {
-    struct row *rows; /* ascending */
-    size_t count;
-    size_t capacity;
-};
 
 struct held_batch {
     struct digest digest;
@@ -81,73 +69,6 @@ struct world {
     void *watcher_context;
 };
 
-static void *grow(void *array, size_t *capacity, size_t count, size_t size)
-{
-    if (count < *capacity) return array;
-    *capacity = *capacity == 0 ? 64 : 2 * *capacity;
-    array = realloc(array, *capacity * size);
-    CHECK(array != NULL);
-    return array;
-}
-
-/* ---- tables ---------------------------------------------------------------------------------- */
-
-static int key_compare(const struct row *row, struct bytes key)
-{
-    size_t len = row->key_len < key.len ? row->key_len : key.len;
-    int order = memcmp(row->key, key.data, len);
-
-    if (order != 0) return order;
-    return row->key_len < key.len ? -1 : row->key_len > key.len;
-}
-
-static size_t table_lower(const struct table *table, struct bytes key)
-{
-    size_t low = 0;
-    size_t high = table->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (key_compare(&table->rows[middle], key) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static void table_erase(struct table *table, size_t first, size_t count)
-{
-    for (size_t i = first; i < first + count; i++)
-        free(table->rows[i].value);
-    memmove(&table->rows[first], &table->rows[first + count],
-            sizeof *table->rows * (table->count - first - count));
-    table->count -= count;
-}
-
-static void table_put(struct table *table, struct bytes key, struct bytes value)
-{
-    size_t at = table_lower(table, key);
-    struct row *row;
-
-    if (at < table->count && key_compare(&table->rows[at], key) == 0) {
-        free(table->rows[at].value);
-    } else {
-        table->rows = grow(table->rows, &table->capacity, table->count, sizeof *table->rows);
-        memmove(&table->rows[at + 1], &table->rows[at], sizeof *table->rows * (table->count - at));
-        table->count++;
-    }
-    row = &table->rows[at];
-    memcpy(row->key, key.data, key.len);
-    row->key_len = key.len;
-    row->value = malloc(value.len + 1);
-    CHECK(row->value != NULL);
-    memcpy(row->value, value.data, value.len);
-    row->value_len = value.len;
-}
-
 /* ---- letters --------------------------------------------------------------------------------- */
 
 static bool letter_before(const struct letter *a, const struct letter *b)
@@ -159,8 +80,8 @@ static void letter_post(struct world *world, struct letter letter)
 {
     size_t i;
 
-    world->letters = grow(world->letters, &world->letters_capacity, world->letters_count,
-                          sizeof *world->letters);
+    world->letters = world_grow(world->letters, &world->letters_capacity, world->letters_count,
+                                sizeof *world->letters);
     letter.order = world->order++;
     letter.life = world->nodes[letter.to].life;
     i = world->letters_count++;
@@ -240,8 +161,8 @@ static const struct held_batch *batch_held(const struct node *node, const struct
 static void hold_batch(struct node *node, const struct held_batch *batch)
 {
     if (batch_held(node, &batch->digest) != NULL) return;
-    node->batches =
-        grow(node->batches, &node->batches_capacity, node->batches_count, sizeof *node->batches);
+    node->batches = world_grow(node->batches, &node->batches_capacity, node->batches_count,
+                               sizeof *node->batches);
     node->batches[node->batches_count++] = *batch;
 }
 
@@ -258,8 +179,8 @@ static void deliver(struct node *node, const struct core_action *action)
         struct preblock_batch batch = preblock_record_batch(&record, i);
 
         CHECK(batch_held(node, &batch.digest) != NULL);
-        node->executed = grow(node->executed, &node->executed_capacity, node->executed_count,
-                              sizeof *node->executed);
+        node->executed = world_grow(node->executed, &node->executed_capacity, node->executed_count,
+                                    sizeof *node->executed);
         node->executed[node->executed_count++] = batch.digest;
     }
 }
@@ -270,7 +191,8 @@ static void answer_range(struct world *world, uint32_t n, const struct core_acti
     uint8_t *memory = malloc(WIRE_ANSWER_BYTES_MAX);
     uint8_t key[CORE_KEY_BYTES_MAX];
     struct wire_answer answer;
-    size_t at = table_lower(table, (struct bytes){key, key_of_slot(key, action->round + 1, 0)});
+    size_t at =
+        world_table_lower(table, (struct bytes){key, key_of_slot(key, action->round + 1, 0)});
     bool last = true;
 
     CHECK(memory != NULL);
@@ -345,6 +267,15 @@ static void look_up(struct world *world, uint32_t n, const struct digest *digest
                                        .batch = *batch});
 }
 
+static void fetch(struct world *world, uint32_t n, const struct core_action *action)
+{
+    const struct held_batch *batch = batch_held(&world->nodes[action->peer], &action->digest);
+
+    CHECK(action->peer != n);
+    if (batch == NULL || world->nodes[action->peer].core == NULL) return;
+    post_batch(world, action->peer, n, batch, false);
+}
+
 static void perform(struct world *world, uint32_t n, const struct core_action *action)
 {
     struct node *node = &world->nodes[n];
@@ -352,17 +283,17 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
 
     switch (action->kind) {
     case CORE_ACTION_PERSIST:
-        table_put(table, action->key, action->value);
+        world_table_put(table, action->key, action->value);
         break;
     case CORE_ACTION_ERASE: {
-        size_t at = table_lower(table, action->key);
+        size_t at = world_table_lower(table, action->key);
 
-        if (at < table->count && key_compare(&table->rows[at], action->key) == 0)
-            table_erase(table, at, 1);
+        if (at < table->count && world_key_compare(&table->rows[at], action->key) == 0)
+            world_table_erase(table, at, 1);
         break;
     }
     case CORE_ACTION_ERASE_BELOW:
-        table_erase(table, 0, table_lower(table, action->key));
+        world_table_erase(table, 0, world_table_lower(table, action->key));
         break;
     case CORE_ACTION_SEND:
     case CORE_ACTION_BROADCAST:
@@ -385,15 +316,9 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
     case CORE_ACTION_LOOK_UP_BATCH:
         look_up(world, n, &action->digest);
         break;
-    case CORE_ACTION_FETCH_BATCH: {
-        const struct held_batch *batch = batch_held(&world->nodes[action->peer], &action->digest);
-
-        CHECK(action->peer != n);
-        if (batch != NULL && world->nodes[action->peer].core != NULL) {
-            post_batch(world, action->peer, n, batch, false);
-        }
+    case CORE_ACTION_FETCH_BATCH:
+        fetch(world, n, action);
         break;
-    }
     case CORE_ACTION_ACKNOWLEDGE_BATCH:
         acknowledge(world, n, action);
         break;
@@ -468,7 +393,7 @@ void world_close(struct world *world)
 
         world_stop(world, i);
         for (unsigned t = 0; t < CORE_TABLES; t++) {
-            table_erase(&node->tables[t], 0, node->tables[t].count);
+            world_table_erase(&node->tables[t], 0, node->tables[t].count);
             free(node->tables[t].rows);
         }
         free(node->batches);
@@ -489,7 +414,7 @@ static void recover(struct node *node)
         size_t len = core_recover_first(node->core, (enum core_table)t, key);
 
         if (len == SIZE_MAX) continue;
-        for (size_t i = table_lower(table, (struct bytes){key, len}); i < table->count; i++) {
+        for (size_t i = world_table_lower(table, (struct bytes){key, len}); i < table->count; i++) {
             const struct row *row = &table->rows[i];
 
             CHECK(core_recover(node->core, (enum core_table)t,
@@ -567,7 +492,7 @@ void world_wipe(struct world *world, uint32_t n)
 
     CHECK(node->core == NULL);
     for (unsigned t = 0; t < CORE_TABLES; t++)
-        table_erase(&node->tables[t], 0, node->tables[t].count);
+        world_table_erase(&node->tables[t], 0, node->tables[t].count);
     node->batches_count = 0;
     node->executed_count = 0;
     node->delivered = 0;
@@ -778,8 +703,9 @@ struct bytes world_row(const struct world *world,
                        struct bytes key)
 {
     const struct table *rows = &world->nodes[node].tables[table];
-    size_t at = table_lower(rows, key);
+    size_t at = world_table_lower(rows, key);
 
-    if (at == rows->count || key_compare(&rows->rows[at], key) != 0) return (struct bytes){NULL, 0};
+    if (at == rows->count || world_key_compare(&rows->rows[at], key) != 0)
+        return (struct bytes){NULL, 0};
     return (struct bytes){rows->rows[at].value, rows->rows[at].value_len};
 }
