@@ -92,7 +92,7 @@ int crypto_hash_sha512_update(crypto_hash_sha512_state *state,
 
 int crypto_hash_sha512_final(crypto_hash_sha512_state *state, unsigned char *out)
 {
-    uint64_t bits = __builtin_bswap64(state->count[0] * 8);
+    const uint64_t bits[2] = {0, __builtin_bswap64(state->count[0] * 8)};
     unsigned char pad = 0x80;
 
     /* 0x80, zeros up to the last 16 bytes of a block, and the length in bits, 128-bit big-endian.
@@ -100,8 +100,8 @@ int crypto_hash_sha512_final(crypto_hash_sha512_state *state, unsigned char *out
     do {
         crypto_hash_sha512_update(state, &pad, 1);
         pad = 0;
-    } while (state->count[0] % sizeof state->buf != 120);
-    crypto_hash_sha512_update(state, (const unsigned char *)&bits, sizeof bits);
+    } while (state->count[0] % sizeof state->buf != 112);
+    crypto_hash_sha512_update(state, (const unsigned char *)bits, sizeof bits);
     for (unsigned i = 0; i < 8; i++) {
         uint64_t word = __builtin_bswap64(state->state[i]);
         memcpy(out + 8 * i, &word, sizeof word);
