@@ -68,6 +68,8 @@ static const struct config_field fields[] = {
     {"retain", CONFIG_U64, FIELD(retain), "0", 0, 0, NULL, "newest pre-blocks kept; 0: all", 0},
     {"retain_bytes", CONFIG_SIZE, FIELD(retain_bytes), "0", 0, 0, NULL,
      "bound on stored batches; 0: none", 0},
+    {"congestion", CONFIG_STRING, FIELD(congestion), "", 0, 0, NULL,
+     "TCP congestion control of the mesh, as reno or bbr; empty: the system's", 0},
     {"link_delay", CONFIG_LIST, FIELD(link_delay), "", 0, 0, NULL,
      "test option: PEER:MILLISECONDS, what is sent to that member waits so long first", 0},
 };
@@ -151,6 +153,10 @@ static enum status apply_mesh(struct node_options *options,
                              &entry->worker);
     }
     options->mesh.peers = peers;
+    if (strlen(settings->congestion) >= sizeof options->mesh.congestion)
+        return error_line_set(error, ERR_CONFIG, "--congestion: %s: no such name",
+                              settings->congestion);
+    memcpy(options->mesh.congestion, settings->congestion, strlen(settings->congestion));
     return status;
 }
 

@@ -33,6 +33,7 @@ struct settings {
     uint64_t export_stall;
     uint64_t retain;
     uint64_t retain_bytes;
+    char *congestion;
     struct config_list link_delay;
 };
 
