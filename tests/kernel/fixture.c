@@ -2,6 +2,8 @@
  * outside of C: node's WebAssembly (run_kernel.mjs) and the RPC of dsn-rollup (rpc.mjs).
  *
  *   DIRECTORY/kernel.wasm      packed, log application, committee of 7
+ *   DIRECTORY/reveal.wasm      the same in mode reveal
+ *   DIRECTORY/reveal.json      { segments: [hex, ...], pages: {66 hex digits: hex} }: all of the chain
  *   DIRECTORY/cost.json        { address, levels: [{name, count, payloads: [hex, ...]}, ...] }: what kernel-cost
  *                              measures, each level after the ones before it
  *   DIRECTORY/scenario.json    { address, levels: [[hex payload, ...], ...], applied, state: {path:
@@ -153,6 +155,43 @@ static void write_cost(const char *directory)
     chain_close(&chain);
 }
 
+static void write_reveal(const char *directory, struct chain *chain)
+{
+    static struct rig rig;
+    struct bytes kernel;
+    struct blob message;
+
+    rig_open(&rig, chain, MODEL_LOG, 1, NULL);
+    durable_value(&kernel, pvm_durable(rig.pvm), durable_path("/kernel/boot.wasm"));
+    FILE *file = create(directory, "reveal.wasm");
+    fwrite(kernel.data, 1, kernel.len, file);
+    fclose(file);
+    rig_close(&rig);
+
+    file = create(directory, "reveal.json");
+    fprintf(file, "{\"segments\":[");
+    for (uint64_t index = 1; index <= chain->count; index++) {
+        message_segment_quorum(&message, chain, index, index);
+        fprintf(file, "%s\"", index == 1 ? "" : ",");
+        print_hex(file, message.data, message.len);
+        fprintf(file, "\"");
+        blob_free(&message);
+    }
+    fprintf(file, "],\"pages\":{");
+    for (uint32_t i = 0; i < chain->count; i++) {
+        for (int p = 0; p < chain->preblocks[i].pages_count; p++) {
+            const struct chain_page *page = &chain->preblocks[i].pages[p];
+            fprintf(file, "%s\n\"00", i == 0 && p == 0 ? "" : ",");
+            print_hex(file, page->digest, sizeof page->digest);
+            fprintf(file, "\":\"");
+            print_hex(file, page->bytes.data, page->bytes.len);
+            fprintf(file, "\"");
+        }
+    }
+    fprintf(file, "}}\n");
+    fclose(file);
+}
+
 int main(int argc, char **argv)
 {
     static struct rig rig;
@@ -186,6 +225,7 @@ int main(int argc, char **argv)
     fprintf(file, "}}\n");
     fclose(file);
     rig_close(&rig);
+    write_reveal(argv[1], &chain);
     chain_close(&chain);
     write_cost(argv[1]);
     return 0;

@@ -1,0 +1,258 @@
+// rpc.mjs DSN_ROLLUP FIXTURE_DIRECTORY: the local rollup node through its RPC, as a sequencer sees it. Posts the
+// messages of the scenario until all is applied, kills the node with SIGKILL on the way and starts it again, and
+// compares the state with what the model said. Everything on loopback, on a free port, in a directory of its own.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import assert from 'node:assert/strict';
+
+const [program, fixture] = process.argv.slice(2);
+const scenario = JSON.parse(readFileSync(join(fixture, 'scenario.json'), 'utf8'));
+const kernel = join(fixture, 'kernel.wasm');
+const directory = mkdtempSync(join(tmpdir(), 'dsn-rollup-'));
+const DEADLINE_MS = 60000;
+let base;
+let node;
+
+// Starts the node and waits for the line that names its port.
+function start(...flags) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, ['--data-dir', join(directory, 'data'), '--rpc-port', '0', '--block-time', '50ms',
+      '--rollup-address', 'sr1RYurGZtN8KNSpkMcCt9CgWeUaNkzsAfXf', '--batching-keys', '16', ...flags]);
+    let log = '';
+    child.stderr.on('data', (text) => {
+      log += text;
+      const port = /RPC on port (\d+)/.exec(log);
+      if (port !== null) {
+        base = `http://127.0.0.1:${port[1]}`;
+        resolve(child);
+      }
+    });
+    child.on('exit', (code) => reject(new Error(`dsn-rollup ended with ${code}: ${log}`)));
+  });
+}
+
+const exited = (child) => new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code)));
+
+async function get(path, status = 200) {
+  const answer = await fetch(base + path);
+  const body = await answer.json();
+  assert.equal(answer.status, status, `${path}: ${JSON.stringify(body)}`);
+  return body;
+}
+
+async function post(messages, query = '?drop_duplicate=true') {
+  const answer = await fetch(`${base}/local/batcher/injection${query}`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(messages) });
+  return { status: answer.status, body: await answer.json() };
+}
+
+const value = (key, block = 'head') => get(`/global/block/${block}/durable/wasm_2_0_0/value?key=${key}`);
+
+async function until(what, condition) {
+  for (const end = Date.now() + DEADLINE_MS; Date.now() < end;) {
+    const result = await condition();
+    if (result) return result;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`no ${what} within ${DEADLINE_MS} ms`);
+}
+
+const index = async () => Number(BigInt('0x' + ((await value('/index')) ?? '0')));
+const level = () => get('/global/tezos_level');
+
+// The scenario's messages are for another rollup address than this one: put ours in the frame.
+const ours = Buffer.from('d601f22256d2ad1faec0c64374e527c6e62f2e5a', 'hex').toString('hex');
+const reframe = (hex) => (hex.slice(2, 42) === scenario.address ? hex.slice(0, 2) + ours + hex.slice(42) : hex);
+// An empty message cannot be posted; everything else of the scenario is, junk included.
+const messages = scenario.levels.flat().filter((hex) => hex.length > 0).map(reframe);
+
+async function testRefusals() {
+  assert.equal(await get('/global/smart_rollup_address'), 'sr1RYurGZtN8KNSpkMcCt9CgWeUaNkzsAfXf');
+  await get('/global/block/123456789/hash', 500);
+  await get('/global/block/nonsense/hash', 500);
+  await get('/global/block/head/durable/wasm_2_0_0/value?key=a//b', 500);
+  await get('/nowhere', 404);
+  assert.equal(await value('/nothing/here'), null);
+  assert.equal((await post(['00'.repeat(4095)])).status, 200);
+  for (const bad of [['00'.repeat(4096)], ['0'], ['zz'], [''], [1], {}]) {
+    const { status, body } = await post(bad);
+    assert.equal(status, 500, JSON.stringify(bad).slice(0, 40));
+    assert.equal(body[0].kind, 'temporary');
+  }
+  assert.equal((await post(['00'], '?order=x')).status, 500);
+}
+
+async function testMessageLife() {
+  const [id] = (await post(['00aabb'])).body;
+  assert.match(id, /^scmsg[1-9A-HJ-NP-Za-km-z]{50}$/);
+  assert.deepEqual((await post(['00aabb'])).body, [id]);
+  const status = await until('inclusion', async () => {
+    const known = await get(`/local/batcher/queue/${id}`);
+    assert.ok(['pending_batch', 'injected', 'included'].includes(known.status), known.status);
+    return known.status === 'included' && known.finalized ? known : null;
+  });
+  assert.equal(status.content, '00aabb');
+  assert.equal(await get(`/global/block/${status.layer1.block_hash}/level`), status.layer1.level);
+  const unknown = 'scmsg39gZ57B4rQJJgBMRkykvEFje7kYHWxM2onMJXr7JDpZ7f7opeK';
+  assert.equal((await get(`/local/batcher/queue/${unknown}`)).status, 'unknown');
+}
+
+// Three blocks from the stream: consecutive, each naming the one before.
+async function testMonitor() {
+  const answer = await fetch(`${base}/global/monitor_blocks`);
+  let text = '';
+  for await (const chunk of answer.body) {
+    text += Buffer.from(chunk).toString();
+    if (text.split('\n').length > 4) break;
+  }
+  const blocks = text.split('\n').slice(0, 3).map((line) => JSON.parse(line));
+  for (let i = 1; i < blocks.length; i++) {
+    assert.equal(blocks[i].level, blocks[i - 1].level + 1);
+    assert.equal(blocks[i].predecessor, blocks[i - 1].block_hash);
+  }
+  assert.equal(await get(`/global/block/${blocks[2].level}/hash`), blocks[2].block_hash);
+}
+
+async function restart(signal) {
+  const before = { level: await level(), index: await index() };
+  const [hash, state] = await Promise.all(['hash', 'state_hash'].map((what) => get(`/global/block/${before.level}/${what}`)));
+  node.removeAllListeners('exit');
+  const end = exited(node);
+  node.kill(signal);
+  assert.equal(await end, signal === 'SIGKILL' ? 'SIGKILL' : 0);
+  node = await start();
+  assert.ok((await level()) >= before.level, 'the head went back');
+  assert.ok((await index()) >= before.index, 'applied pre-blocks are gone');
+  assert.equal(await get(`/global/block/${before.level}/hash`), hash);
+  assert.equal(await get(`/global/block/${before.level}/state_hash`), state);
+  return before.index;
+}
+
+// Posts everything again and again, as a sequencer does with what the state does not show; kills in between.
+async function testScenario() {
+  const restarts = [];
+  for (let round = 0; (await index()) < scenario.applied; round++) {
+    assert.ok(round < 40, 'the scenario does not end');
+    for (let at = 0; at < messages.length; at += 300) {
+      const { status, body } = await post(messages.slice(at, at + 300), '?drop_duplicate=false');
+      assert.equal(status, 200, JSON.stringify(body).slice(0, 200));
+      // While messages wait, are in operations and are being applied: what was waiting is lost.
+      if (at % 600 === 300) restarts.push(await restart(restarts.length % 2 === 0 ? 'SIGKILL' : 'SIGTERM'));
+    }
+    await until('empty queue', async () => (await get('/local/batcher/queue')).length === 0);
+    const now = await level();
+    await until('two more blocks', async () => (await level()) > now + 1);
+  }
+  assert.ok(restarts.length >= 2 && restarts.at(-1) > 0, `restarts with ${restarts} applied`);
+  for (const [path, hex] of Object.entries(scenario.state)) {
+    assert.equal(await value(path), hex, path);
+  }
+  assert.deepEqual(await get('/global/block/head/durable/wasm_2_0_0/subkeys?key=/pages'), []);
+  assert.ok((await get('/global/block/head/durable/wasm_2_0_0/subkeys?key=/blocks')).length === scenario.applied);
+}
+
+// A last record cut short is a crash while writing: one block is lost, no more, and the node goes on.
+async function testTornWrite() {
+  node.removeAllListeners('exit');
+  const end = exited(node);
+  node.kill('SIGKILL');
+  await end;
+  const log = join(directory, 'data', 'rollup.log');
+  truncateSync(log, statSync(log).size - 7);
+  node = await start();
+  assert.equal(await index(), scenario.applied);
+}
+
+// Wrong input: one line that names what is wrong, and exit code 2 or 1.
+async function testWrongInput() {
+  const run = async (...flags) => {
+    const child = spawn(program, flags);
+    let text = '';
+    child.stderr.on('data', (part) => (text += part));
+    const code = await exited(child);
+    assert.equal(text.trim().split('\n').length, 1, text);
+    return [code, text];
+  };
+  const data = join(directory, 'data');
+  const cases = [
+    [1, data, ['--data-dir', data]], // in use
+    [2, '--kernel', ['--data-dir', join(directory, 'new')]],
+    [2, '/nowhere/k.wasm', ['--data-dir', join(directory, 'new'), '--kernel', '/nowhere/k.wasm']],
+    [2, 'scenario.json', ['--data-dir', join(directory, 'new'), '--kernel', join(fixture, 'scenario.json')]],
+    [2, '--rollup-address', ['--data-dir', join(directory, 'new'), '--kernel', kernel, '--rollup-address', 'sr1x']],
+    [2, 'block-time', ['--block-time', 'soon']],
+    [2, '--preimages-endpoint', ['--data-dir', join(directory, 'new'), '--kernel', kernel, '--preimages-endpoint', 'ftp://x']],
+    [1, new URL(base).port, ['--data-dir', join(directory, 'other'), '--kernel', kernel, '--rpc-port', new URL(base).port]],
+  ];
+  for (const [code, named, flags] of cases) {
+    const [got, text] = await run(...flags);
+    assert.equal(got, code, text);
+    assert.ok(text.includes(named), `${named} is not named: ${text}`);
+  }
+}
+
+// Mode reveal: pages come from an endpoint that at first does not have them, then lies, then answers.
+async function testReveal() {
+  const { segments, pages } = JSON.parse(readFileSync(join(fixture, 'reveal.json'), 'utf8'));
+  let mood = 'none';
+  const asked = { none: 0, lies: 0, good: 0 };
+  const server = createServer((request, response) => {
+    const page = pages[request.url.replace('/preimages/', '')];
+    asked[mood]++;
+    if (mood === 'none' || page === undefined) {
+      response.writeHead(404).end();
+    } else {
+      response.writeHead(200).end(Buffer.from(mood === 'lies' ? 'ff' + page.slice(2) : page, 'hex'));
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  node = await start('--kernel', join(fixture, 'reveal.wasm'), '--data-dir', join(directory, 'reveal'),
+    '--preimages-endpoint', `http://127.0.0.1:${server.address().port}/preimages/`);
+  await until('installed kernel', () => value('/accepted'));
+  assert.equal((await post(segments.map(reframe))).status, 200);
+  await until('a question', () => asked.none > 0);
+  assert.equal(await index(), 0); // and the RPC answers while the level waits
+  mood = 'lies';
+  await until('another question', () => asked.lies > 0);
+  assert.equal(await index(), 0);
+  mood = 'good';
+  await until('all applied', async () => (await index()) === segments.length);
+  assert.ok(readdirSync(join(directory, 'reveal', 'preimages')).length > 20);
+  server.close();
+  await stop();
+}
+
+async function stop() {
+  node.removeAllListeners('exit');
+  const end = exited(node);
+  node.kill('SIGTERM');
+  assert.equal(await end, 0);
+}
+
+async function main() {
+  node = await start('--kernel', kernel);
+  await until('installed kernel', () => value('/accepted'));
+  await testRefusals();
+  await testMessageLife();
+  await testMonitor();
+  await testWrongInput();
+  await testScenario();
+  await testTornWrite();
+  await stop();
+  await testReveal();
+  console.log(`${messages.length} messages, ${scenario.applied} pre-blocks applied, restarts survived`);
+}
+
+let failed = false;
+try {
+  await main();
+} catch (error) {
+  console.error(error);
+  failed = true;
+}
+if (node?.exitCode === null) node.kill('SIGKILL');
+rmSync(directory, { recursive: true, force: true });
+process.exit(failed ? 1 : 0);
