@@ -138,6 +138,62 @@ struct bytes da_page_bytes(const struct da_preblock *preblock, const struct da_p
     return (struct bytes){preblock->memory + page->offset, page->len};
 }
 
+static const struct da_page *find_page(const struct da_preblock *preblock, const uint8_t *digest)
+{
+    for (uint32_t i = 0; i < preblock->pages_count; i++) {
+        if (memcmp(preblock->pages[i].digest.bytes, digest, sizeof(struct digest)) == 0)
+            return &preblock->pages[i];
+    }
+    return NULL;
+}
+
+/* One node of the walk: a page, and for a hash page what is left of its hashes. */
+static enum status tree_enter(struct reader *ret_hashes,
+                              struct writer *content,
+                              const struct da_preblock *preblock,
+                              const uint8_t *digest)
+{
+    const struct da_page *page = find_page(preblock, digest);
+    enum page_kind kind;
+    struct bytes payload;
+
+    *ret_hashes = reader_make(NULL, 0);
+    if (page == NULL) return ERR_MISSING;
+    if (page_parse(&kind, &payload, preblock->memory + page->offset, page->len) != OK)
+        return ERR_MALFORMED;
+    if (kind == PAGE_CONTENT) {
+        writer_copy(content, payload.data, payload.len);
+        return content->failed ? ERR_TOO_LARGE : OK;
+    }
+    *ret_hashes = reader_make(payload.data, payload.len);
+    return OK;
+}
+
+enum status da_tree_read(uint8_t *ret_data,
+                         size_t *ret_len,
+                         size_t capacity,
+                         const struct da_preblock *preblock,
+                         const struct digest *root)
+{
+    struct writer content = writer_make(ret_data, capacity);
+    struct reader levels[PAGE_DEPTH_MAX];
+    uint32_t depth = 1;
+    enum status status = tree_enter(&levels[0], &content, preblock, root->bytes);
+
+    while (status == OK && depth > 0) {
+        struct reader *level = &levels[depth - 1];
+        if (level->left == 0) {
+            depth--;
+            continue;
+        }
+        struct bytes hash = reader_view(level, PAGE_HASH_BYTES);
+        if (level->failed || depth == PAGE_DEPTH_MAX) return ERR_MALFORMED;
+        status = tree_enter(&levels[depth++], &content, preblock, hash.data + 1);
+    }
+    if (status == OK) *ret_len = content.len;
+    return status;
+}
+
 uint32_t da_segment_headers_max(uint32_t signers)
 {
     /* Counts are one byte each: at most 26 headers and AUTHORITIES_MAX signers. */

@@ -49,6 +49,15 @@ void da_preblock_free(struct da_preblock *preblock); /* NULL is fine */
 
 struct bytes da_page_bytes(const struct da_preblock *preblock, const struct da_page *page);
 
+/* Reads the content of the page tree under `root` (header.payload, or a batch digest of the manifest) into
+ * `ret_data`. ERR_MISSING when a page is not among the pre-block's, ERR_MALFORMED when one does not parse or the tree is
+ * deeper than PAGE_DEPTH_MAX, ERR_TOO_LARGE when the content exceeds `capacity`. */
+enum status da_tree_read(uint8_t *ret_data,
+                         size_t *ret_len,
+                         size_t capacity,
+                         const struct da_preblock *preblock,
+                         const struct digest *root);
+
 /* Headers that fit one segment whose certificate has `signers` signers; at least 1. */
 uint32_t da_segment_headers_max(uint32_t signers);
 
