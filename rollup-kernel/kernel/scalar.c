@@ -33,7 +33,7 @@ void sc25519_reduce(unsigned char number[64])
     uint64_t rest[SCALAR_LIMBS] = {0};
 
     for (unsigned bit = 512; bit-- > 0;) {
-        uint64_t carry = (number[bit / 8] >> bit % 8) & 1u;
+        uint64_t carry = (uint64_t)number[bit / 8] >> bit % 8 & 1u;
         for (unsigned i = 0; i < SCALAR_LIMBS; i++) {
             uint64_t top = rest[i] >> 63;
             rest[i] = rest[i] << 1 | carry;
