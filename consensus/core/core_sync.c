@@ -243,7 +243,8 @@ void core_work_chunk(struct core *core)
         enum status status;
 
         if (!core_has_room(core)) break;
-        status = synchronizer_next(&core->synchronizer, &certificate, &digest, &verified);
+        status =
+            synchronizer_next(&core->synchronizer, core->dag, &certificate, &digest, &verified);
         if (status == OK && core_accept_certificate(core, &certificate, &digest, verified)) {
             chunk->added++;
         }

@@ -237,23 +237,38 @@ static void chunk_decode(const struct chunk *chunk,
     CHECK(!reader.failed);
 }
 
-/* Works downward: each item is reached by a higher one, or must prove itself. */
-static void chunk_verify(struct synchronizer *synchronizer, struct certificate *scratch)
+/* True when the certificate is no news: its vertex is in the DAG and checked, or below its floor. */
+static bool item_is_known(const struct synchronizer *synchronizer,
+                          const struct dag *dag,
+                          const struct chunk_item *item,
+                          const struct header *header)
+{
+    const struct dag_vertex *vertex = dag_get(dag, header->round, header->author);
+
+    if (header->round <= dag_gc_round(dag)) return true;
+    if (vertex == NULL || !digest_equal(&vertex->digest, &item->digest)) return false;
+    return !synchronizer_is_implied(synchronizer, header->round, header->author);
+}
+
+/* Works downward: each item is reached by a higher one, is known, or must prove itself. */
+static void chunk_verify(struct synchronizer *synchronizer,
+                         const struct dag *dag,
+                         struct certificate *scratch)
 {
     struct chunk *chunk = &synchronizer->chunk;
 
     for (uint32_t steps = 0; chunk->next > 0 && steps < SYNC_STEP_CERTIFICATES; steps++) {
         struct chunk_item *item = &chunk->items[--chunk->next];
+        bool known;
 
         chunk_decode(chunk, scratch, item);
-        if (!item->reached) {
-            enum status status = committee_verify_quorum(synchronizer->committee, SCOPE_HEADER,
-                                                         &item->digest, &scratch->quorum);
-
-            item->verified = status == OK;
-            item->dropped = status != OK;
+        known = item_is_known(synchronizer, dag, item, &scratch->header);
+        if (!item->reached && !known) {
+            item->verified = committee_verify_quorum(synchronizer->committee, SCOPE_HEADER,
+                                                     &item->digest, &scratch->quorum) == OK;
         }
-        if (item->dropped) continue;
+        item->dropped = known || (!item->reached && !item->verified);
+        if (item->dropped && !known) continue;
         for (uint32_t i = 0; i < scratch->header.parents_count; i++) {
             uint32_t parent = digest_map_get(&chunk->map, &scratch->header.parents[i]);
 
@@ -264,6 +279,7 @@ static void chunk_verify(struct synchronizer *synchronizer, struct certificate *
 }
 
 enum status synchronizer_next(struct synchronizer *synchronizer,
+                              const struct dag *dag,
                               struct certificate *ret_certificate,
                               struct digest *ret_digest,
                               bool *ret_verified)
@@ -272,7 +288,7 @@ enum status synchronizer_next(struct synchronizer *synchronizer,
 
     CHECK(chunk->state != CHUNK_EMPTY);
     if (chunk->state == CHUNK_VERIFYING) {
-        chunk_verify(synchronizer, ret_certificate);
+        chunk_verify(synchronizer, dag, ret_certificate);
         return ERR_NOT_FOUND;
     }
     while (chunk->next < chunk->count && chunk->items[chunk->next].dropped)

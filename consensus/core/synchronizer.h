@@ -157,10 +157,12 @@ enum status synchronizer_take_chunk(struct synchronizer *synchronizer,
                                     bool ranged);
 
 /* Works on the chunk. While verifying: verifies a bounded number and returns ERR_NOT_FOUND (call
- * again). While entering: gives the next certificate to put into the DAG, `ret_verified` false for
- * an implied one: OK. At the end ERR_MISSING: the chunk is done and empty again; `ret_added` and so
- * on can be read from the chunk until the next synchronizer_take_chunk. */
+ * again). What `dag` holds with checked signatures, or has collected, is neither verified again nor
+ * given out. While entering: gives the next certificate to put into the DAG, `ret_verified` false
+ * for an implied one: OK. At the end ERR_MISSING: the chunk is done and empty again; `added` and so
+ * on can be read from it until the next synchronizer_take_chunk. */
 enum status synchronizer_next(struct synchronizer *synchronizer,
+                              const struct dag *dag,
                               struct certificate *ret_certificate,
                               struct digest *ret_digest,
                               bool *ret_verified);
