@@ -232,29 +232,6 @@ void core_recv_certificates(struct core *core, authority_t peer, struct bytes bo
     if (ranged) synchronizer_answered(&core->synchronizer, peer, status == ERR_FULL, core->now_us);
 }
 
-void core_work_chunk(struct core *core)
-{
-    struct chunk *chunk = &core->synchronizer.chunk;
-    struct certificate certificate;
-    struct digest digest;
-    bool verified;
-
-    for (uint32_t i = 0; i < SYNC_STEP_CERTIFICATES && chunk->state != CHUNK_EMPTY; i++) {
-        enum status status;
-
-        if (!core_has_room(core)) break;
-        status =
-            synchronizer_next(&core->synchronizer, core->dag, &certificate, &digest, &verified);
-        if (status == OK && core_accept_certificate(core, &certificate, &digest, verified)) {
-            chunk->added++;
-        }
-        if (status == ERR_MISSING && chunk->ranged) {
-            synchronizer_answered(&core->synchronizer, chunk->peer, chunk->added > 0, core->now_us);
-        }
-    }
-    core->more_work = core->more_work || chunk->state != CHUNK_EMPTY;
-}
-
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 /* Author of a digest of `round`, if some header here has it. */
@@ -309,6 +286,49 @@ static authority_t next_peer(const struct core *core, const struct quorum *signe
         if (peer != core->self && core->synchronizer.peers[peer].up) return peer;
     }
     return core->self;
+}
+
+/* An implied vertex whose signatures were bad in the answer: somebody else has good ones. */
+static void want_again(struct core *core, const struct header *header, const struct digest *digest)
+{
+    struct vertex_ref ref = {.round = header->round, .author = header->author, .digest = *digest};
+    authority_t peer;
+    struct writer writer;
+
+    core->synchronizer.want_turn++;
+    peer = next_peer(core, NULL);
+    core_refuse(core, REFUSED_SIGNATURE, core->synchronizer.chunk.peer);
+    if (peer == core->self) return;
+    writer = core_writer(core, 8 + WIRE_VERTEX_BYTES);
+    wire_write_want(&writer, &ref, 1);
+    core_send(core, peer, core_written(core, &writer));
+}
+
+void core_work_chunk(struct core *core)
+{
+    struct chunk *chunk = &core->synchronizer.chunk;
+    struct certificate certificate;
+    struct digest digest;
+    uint32_t checks = 0;
+    bool verified;
+
+    for (uint32_t i = 0; i < SYNC_STEP_CERTIFICATES && chunk->state != CHUNK_EMPTY; i++) {
+        bool checking = chunk->state == CHUNK_CHECKING;
+        enum status status;
+
+        if (!core_has_room(core) || checks == SYNC_STEP_CHECKS) break;
+        status =
+            synchronizer_next(&core->synchronizer, core->dag, &certificate, &digest, &verified);
+        if (checking) checks++;
+        if (status == OK && core_accept_certificate(core, &certificate, &digest, verified)) {
+            chunk->added++;
+        }
+        if (status == ERR_SIGNATURE) want_again(core, &certificate.header, &digest);
+        if (status == ERR_MISSING && chunk->ranged) {
+            synchronizer_answered(&core->synchronizer, chunk->peer, chunk->added > 0, core->now_us);
+        }
+    }
+    core->more_work = core->more_work || chunk->state != CHUNK_EMPTY;
 }
 
 /* The lowest suspended certificate that misses parents which are not suspended themselves. */

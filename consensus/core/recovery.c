@@ -150,6 +150,11 @@ static enum status recover_certificate(struct core *core, struct bytes value)
     if (certificate_row_read(&certificate, &verified, value) != OK) return ERR_CORRUPT;
     if (header_validate(&certificate.header, core->committee) != OK) return ERR_CORRUPT;
     header_digest(&digest, &certificate.header);
+    /* Implied when the node stopped: checked now, so that it can be a parent. */
+    if (!verified) {
+        verified = committee_verify_quorum(core->committee, SCOPE_HEADER, &digest,
+                                           &certificate.quorum) == OK;
+    }
     status = dag_insert(core->dag, &certificate.header, &digest);
     if (status == ERR_STALE) return OK;
     if (status != OK) return ERR_CORRUPT;

@@ -278,6 +278,31 @@ static void chunk_verify(struct synchronizer *synchronizer,
     if (chunk->next == 0) chunk->state = CHUNK_ENTERING;
 }
 
+/* Checks the next implied certificate by its signatures. */
+static enum status chunk_check(struct synchronizer *synchronizer,
+                               struct certificate *ret_certificate,
+                               struct digest *ret_digest)
+{
+    struct chunk *chunk = &synchronizer->chunk;
+    const struct chunk_item *item;
+
+    while (chunk->next < chunk->count &&
+           (chunk->items[chunk->next].dropped || chunk->items[chunk->next].verified)) {
+        chunk->next++;
+    }
+    if (chunk->next == chunk->count) {
+        chunk_clear(chunk);
+        return ERR_MISSING;
+    }
+    item = &chunk->items[chunk->next++];
+    chunk_decode(chunk, ret_certificate, item);
+    *ret_digest = item->digest;
+    return committee_verify_quorum(synchronizer->committee, SCOPE_HEADER, &item->digest,
+                                   &ret_certificate->quorum) == OK
+               ? OK
+               : ERR_SIGNATURE;
+}
+
 enum status synchronizer_next(struct synchronizer *synchronizer,
                               const struct dag *dag,
                               struct certificate *ret_certificate,
@@ -291,11 +316,16 @@ enum status synchronizer_next(struct synchronizer *synchronizer,
         chunk_verify(synchronizer, dag, ret_certificate);
         return ERR_NOT_FOUND;
     }
+    if (chunk->state == CHUNK_CHECKING) {
+        *ret_verified = true;
+        return chunk_check(synchronizer, ret_certificate, ret_digest);
+    }
     while (chunk->next < chunk->count && chunk->items[chunk->next].dropped)
         chunk->next++;
     if (chunk->next == chunk->count) {
-        chunk_clear(chunk);
-        return ERR_MISSING;
+        chunk->state = CHUNK_CHECKING;
+        chunk->next = 0;
+        return ERR_NOT_FOUND;
     }
     chunk_decode(chunk, ret_certificate, &chunk->items[chunk->next]);
     *ret_digest = chunk->items[chunk->next].digest;
@@ -309,6 +339,7 @@ enum status synchronizer_next(struct synchronizer *synchronizer,
 void synchronizer_note_claim(struct synchronizer *synchronizer, authority_t peer, round_t round)
 {
     CHECK(peer < synchronizer->committee->count);
+    synchronizer->peers[peer].heard = true;
     if (round > synchronizer->peers[peer].claimed) synchronizer->peers[peer].claimed = round;
 }
 

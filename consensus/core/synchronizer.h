@@ -15,7 +15,9 @@
  *                     names is verified by its signatures; its parents in the chunk are implied by
  *                     digest;
  *                  2. from the bottom up: what is verified or implied enters the DAG, the rest is
- *                     dropped.
+ *                     dropped;
+ *                  3. what was implied is checked by its own signatures after all, so that this
+ *                     node can serve it: else the last node that has a signature could be gone.
  *
  * The module keeps state and verifies; it sends nothing. */
 #ifndef CONSENSUS_CORE_SYNCHRONIZER_H
@@ -33,8 +35,9 @@
 #define SYNC_REQUESTS     2u
 #define SYNC_SECOND_US    1000000u /* the second peer is asked when the first takes this long */
 
-/* Certificates of a chunk worked on in one step. */
+/* Certificates of a chunk worked on in one step, and of them checked by their signatures afterwards. */
 #define SYNC_STEP_CERTIFICATES 128u
+#define SYNC_STEP_CHECKS       16u
 
 /* First wait before missing certificates are asked for by name: they are usually under way. */
 #define SYNC_WANT_US   40000u
@@ -48,7 +51,7 @@ struct suspended {
     uint32_t next_free;
 };
 
-enum chunk_state { CHUNK_EMPTY, CHUNK_VERIFYING, CHUNK_ENTERING };
+enum chunk_state { CHUNK_EMPTY, CHUNK_VERIFYING, CHUNK_ENTERING, CHUNK_CHECKING };
 
 struct chunk_item {
     struct digest digest;
@@ -65,7 +68,7 @@ struct chunk {
     bool last;   /* the peer's answer was complete */
     bool ranged; /* it answers a range request */
     uint32_t count;
-    uint32_t next;  /* item to work on: downward while verifying, upward while entering */
+    uint32_t next;  /* item to work on: downward while verifying, upward after that */
     uint32_t added; /* items that entered or were suspended */
     size_t len;
     uint8_t *bytes;           /* FRAME_BYTES_MAX */
@@ -84,7 +87,7 @@ struct sync_peer {
     round_t claimed;          /* highest certified round it claimed or showed */
     uint64_t certified_index; /* newest certified pre-block it claimed */
     uint64_t marked_until_us; /* not asked before */
-    bool heard;               /* a POSITION came since it is up */
+    bool heard;               /* it said where it is since it is up */
     bool rejoining;
     bool up;
 };
@@ -156,11 +159,14 @@ enum status synchronizer_take_chunk(struct synchronizer *synchronizer,
                                     struct bytes body,
                                     bool ranged);
 
-/* Works on the chunk. While verifying: verifies a bounded number and returns ERR_NOT_FOUND (call
- * again). What `dag` holds with checked signatures, or has collected, is neither verified again nor
- * given out. While entering: gives the next certificate to put into the DAG, `ret_verified` false
- * for an implied one: OK. At the end ERR_MISSING: the chunk is done and empty again; `added` and so
- * on can be read from it until the next synchronizer_take_chunk. */
+/* Works on the chunk. What `dag` holds with checked signatures, or has collected, is neither verified
+ * again nor given out.
+ *   OK             the next certificate to put into the DAG; `ret_verified` false: an implied one. The
+ *                  implied ones come a second time, verified
+ *   ERR_NOT_FOUND  a bounded amount of verifying was done: call again
+ *   ERR_SIGNATURE  an implied one, in `ret_certificate`, has bad signatures: ask others for it
+ *   ERR_MISSING    the chunk is done and empty again; `added` and so on can be read from it until the
+ *                  next synchronizer_take_chunk */
 enum status synchronizer_next(struct synchronizer *synchronizer,
                               const struct dag *dag,
                               struct certificate *ret_certificate,
