@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/log.h"
 #include "consensus/node/api_internal.h"
 
 /* Longest path that is named back to a client. */
@@ -141,7 +140,6 @@ enum status port_open(struct port *port,
     int number = grpc_server_add_http2_port(port->server, address, credentials);
     grpc_server_credentials_release(credentials);
     if (number <= 0) {
-        log_error("api: cannot listen on %s", address);
         grpc_server_destroy(port->server);
         port->server = NULL;
         return ERR_IO;

@@ -140,8 +140,9 @@ enum status mesh_listen(struct mesh *mesh, enum mesh_link kind, char *error, siz
         bind(listener->fd, (struct sockaddr *)address, len) != 0 ||
         listen(listener->fd, BACKLOG) != 0 ||
         getsockname(listener->fd, (struct sockaddr *)address, &len) != 0) {
-        snprintf(error, error_len, "mesh: cannot listen on %s (%s): %s",
-                 mesh_address_text(text, address), mesh_link_name(kind), strerrordesc_np(errno));
+        snprintf(error, error_len, "%s: cannot listen on %s: %s",
+                 kind == MESH_CONTROL ? "primary_listen" : "worker_listen",
+                 mesh_address_text(text, address), strerrordesc_np(errno));
         return ERR_IO;
     }
     listener->event =

@@ -1,10 +1,14 @@
 #include "consensus/node/node.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "consensus/node/node_internal.h"
@@ -353,13 +357,40 @@ static enum status open_mesh(struct node *node, char *ret_error)
     return mesh_open(&node->mesh, &options, ret_error, NODE_ERROR_BYTES);
 }
 
+/* gRPC does not say why it cannot listen: the system does. True when `address` is the reason. */
+static bool explain_address(char *ret_error, const char *field, const char *text)
+{
+    struct address address;
+    struct sockaddr_storage resolved;
+    socklen_t len;
+    int one = 1;
+    int fd;
+    bool bound;
+
+    if (address_parse(&address, text) != OK || address_resolve(&resolved, &len, &address) != OK)
+        return false;
+    fd = socket(resolved.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bound = bind(fd, (struct sockaddr *)&resolved, len) == 0 && listen(fd, 1) == 0;
+    if (!bound)
+        snprintf(ret_error, NODE_ERROR_BYTES, "%s: cannot listen on %s: %s", field, text,
+                 strerrordesc_np(errno));
+    (void)close(fd);
+    return !bound;
+}
+
 static enum status open_api(struct node *node, char *ret_error)
 {
-    enum status status = api_open(&node->api, &node->options.api);
-    if (status != OK)
-        snprintf(ret_error, NODE_ERROR_BYTES, "gRPC: cannot serve on %s and %s: %s",
-                 node->options.api.export_address, node->options.api.transactions_address,
-                 status_text(status));
+    const struct api_options *options = &node->options.api;
+    enum status status = api_open(&node->api, options);
+
+    if (status == OK || explain_address(ret_error, "export_listen", options->export_address) ||
+        explain_address(ret_error, "transactions_listen", options->transactions_address))
+        return status;
+    snprintf(ret_error, NODE_ERROR_BYTES,
+             "export_listen, transactions_listen: cannot serve on %s and %s: %s",
+             options->export_address, options->transactions_address, status_text(status));
     return status;
 }
 

@@ -320,6 +320,6 @@ enum status node_http_open(struct node *node, char *ret_error)
     status = address_parse(&address, node->options.http_address);
     if (status == OK)
         status = http_server_open(&node->http, node->base, &address, &options, &error);
-    if (status != OK) snprintf(ret_error, NODE_ERROR_BYTES, "HTTP: %.500s", error.text);
+    if (status != OK) snprintf(ret_error, NODE_ERROR_BYTES, "http_listen: %.490s", error.text);
     return status;
 }

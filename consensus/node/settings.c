@@ -82,6 +82,19 @@ const struct config_program settings_program = {
     .fields_count = sizeof fields / sizeof fields[0],
 };
 
+/* Reads a key file; a failure names the flag as well. */
+static enum status read_key(uint8_t ret_seed[KEY_SEED_BYTES],
+                            struct error_line *error,
+                            const char *flag,
+                            const char *path)
+{
+    struct error_line line = {""};
+    enum status status = key_file_read(ret_seed, path, &line);
+
+    if (status != OK) return error_line_set(error, status, "%s: %s", flag, line.text);
+    return OK;
+}
+
 static enum status apply_files(struct node_options *options,
                                struct committee_file *committee,
                                struct error_line *error,
@@ -95,23 +108,23 @@ static enum status apply_files(struct node_options *options,
 
     if (status != OK) return status;
     if (committee_file_warning(&warning, committee)) log_warn("%s", warning.text);
-    status = key_file_read(seed, settings->key, error);
+    status = read_key(seed, error, "--key", settings->key);
     if (status != OK) return status;
     crypto_key_pair(&key, &options->key, seed);
     if (committee_file_find(&options->self, committee, &key) != OK)
-        return error_line_set(error, ERR_CONFIG, "%s: is no authority's key in %s", settings->key,
-                              settings->committee);
+        return error_line_set(error, ERR_CONFIG, "--key: %s: is no authority's key in %s",
+                              settings->key, settings->committee);
     if (settings->id != 0 && settings->id != options->self + 1u)
         return error_line_set(error, ERR_CONFIG,
-                              "%s: is the key of authority %u in %s, not of --id %u", settings->key,
-                              options->self + 1u, settings->committee, settings->id);
+                              "--key: %s: is the key of authority %u in %s, not of --id %u",
+                              settings->key, options->self + 1u, settings->committee, settings->id);
     member = &committee->committee.members[options->self];
-    status = key_file_read(options->network_seed, settings->network_key, error);
+    status = read_key(options->network_seed, error, "--network-key", settings->network_key);
     if (status != OK) return status;
     crypto_key_pair(&key, &(struct secret_key){{0}}, options->network_seed);
     if (memcmp(&key, &member->network_key, sizeof key) != 0)
         return error_line_set(error, ERR_CONFIG,
-                              "%s: is not the network_key of authorities[%u] in %s",
+                              "--network-key: %s: is not the network_key of authorities[%u] in %s",
                               settings->network_key, options->self, settings->committee);
     return OK;
 }

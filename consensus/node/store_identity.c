@@ -107,7 +107,7 @@ enum status store_identity_check(const struct store *store,
                sizeof identity->key) != 0) {
         return store_refuse(ret_error, ERR_CONFLICT,
                             "%s: belongs to member %u, not %u; name another data directory",
-                            store->path, identity->self, options->self);
+                            store->path, identity->self + 1u, options->self + 1u);
     }
     if (identity->unsynced && strcmp(identity->boot_id, boot_id) != 0) {
         return store_refuse(

@@ -164,6 +164,33 @@ static void store_close_database(struct store *store)
     store->db = NULL;
 }
 
+/* Opening a database to write rewrites some of its files: whose it is, and of which schema, is asked
+ * before that. One that cannot even be read is left to the opening, which says why. */
+static enum status store_peek_identity(struct store *store,
+                                       char *ret_error,
+                                       const struct store_options *options,
+                                       const char *boot_id)
+{
+    const char *const name = "default";
+    const rocksdb_options_t *const family_options = store->options;
+    char *error = NULL;
+    enum status status;
+
+    store->db = rocksdb_open_for_read_only_column_families(
+        store->options, store->path, 1, &name, &family_options, store->handles, 0, &error);
+    if (error != NULL) {
+        rocksdb_free(error);
+        store->db = NULL;
+        return OK;
+    }
+    store->handles_count = 1;
+    store->default_family = store->handles[0];
+    status = store_identity_read(store, ret_error);
+    if (status == OK) status = store_identity_check(store, ret_error, options, boot_id);
+    store_close_database(store);
+    return status;
+}
+
 /* Makes renames in a directory durable. */
 static enum status sync_directory(char *ret_error, const char *path)
 {
@@ -311,6 +338,7 @@ enum status store_open(struct store **ret_store,
         rocksdb_writeoptions_set_sync(store->write_options, options->sync == SYNC_ALWAYS);
     }
     if (status == OK && create) status = store_create(store, ret_error, options, boot_id);
+    if (status == OK && !create) status = store_peek_identity(store, ret_error, options, boot_id);
     if (status == OK) status = store_open_database(store, ret_error, false);
     if (status == OK) status = store_identity_read(store, ret_error);
     if (status == OK) status = store_identity_check(store, ret_error, options, boot_id);

@@ -340,8 +340,11 @@ class Cluster:
 
     def run(self, *arguments, seconds=60, code=0):
         """Runs a program to its end; its stdout and stderr."""
-        done = subprocess.run([str(a) for a in arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=seconds * SLOW, cwd=ROOT, preexec_fn=die_with_parent, check=False)
+        try:
+            done = subprocess.run([str(a) for a in arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=seconds * SLOW, cwd=ROOT, preexec_fn=die_with_parent, check=False)
+        except subprocess.TimeoutExpired as expired:
+            raise Failure(f"{arguments[0]} does not end: {(expired.stderr or b'').decode()[-500:]}") from expired
         check(done.returncode == code,
               f"{pathlib.Path(arguments[0]).name}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}")
         return done
@@ -351,10 +354,13 @@ class Cluster:
                 "--key", self.home(n) / "key", "--network-key", self.home(n) / "network-key",
                 "--data-dir", self.data(n), *self.flags, *flags]
 
-    def start(self, n, *flags):
-        process = Process(self.node_arguments(n, *flags), self.directory / f"node-{n}.log")
-        self.nodes[n] = process
+    def spawn(self, arguments, name):
+        process = Process(arguments, self.directory / f"{name}.log")
         self.processes.append(process)
+        return process
+
+    def start(self, n, *flags):
+        self.nodes[n] = self.spawn(self.node_arguments(n, *flags), f"node-{n}")
 
     def start_all(self, *flags):
         for n in range(1, self.count + 1):

@@ -270,7 +270,7 @@ static void a_store_of_others_is_refused(void **state)
     options = world_store_options(world, STORE_EXISTING);
     options.self = 2;
     refused(world, &options, ERR_CONFLICT,
-            "%s/meta: belongs to member 1, not 2; name another data directory");
+            "%s/meta: belongs to member 2, not 3; name another data directory");
     store_close(open_mode(world, STORE_EXISTING));
     world_close(world);
 }

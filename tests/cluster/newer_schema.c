@@ -1,0 +1,48 @@
+/* newer_schema DATA_DIR: raises the schema number of a store that is not in use, as a newer version of
+ * the program would have left it. */
+#include <rocksdb/c.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base.h"
+
+#define FAMILIES_MAX 32u
+
+static void check_done(const char *error)
+{
+    if (error == NULL) return;
+    fprintf(stderr, "newer_schema: %s\n", error);
+    exit(EXIT_FAILURE);
+}
+
+int main(int argc, char **argv)
+{
+    char path[4096];
+    char *error = NULL;
+    size_t count = 0;
+    size_t len = 0;
+    rocksdb_options_t *options = rocksdb_options_create();
+    const rocksdb_options_t *each[FAMILIES_MAX];
+    rocksdb_column_family_handle_t *handles[FAMILIES_MAX];
+
+    if (argc != 2) return 2;
+    snprintf(path, sizeof path, "%s/meta", argv[1]);
+    char **names = rocksdb_list_column_families(options, path, &count, &error);
+    check_done(error);
+    CHECK(count <= FAMILIES_MAX);
+    for (size_t i = 0; i < count; i++)
+        each[i] = options;
+    rocksdb_t *db = rocksdb_open_column_families(options, path, (int)count,
+                                                 (const char *const *)names, each, handles, &error);
+    check_done(error);
+    char *row = rocksdb_get(db, rocksdb_readoptions_create(), "identity", 8, &len, &error);
+    check_done(error);
+    CHECK(row != NULL);
+    row[0]++; /* the schema number is first, little-endian */
+    rocksdb_put(db, rocksdb_writeoptions_create(), "identity", 8, row, len, &error);
+    check_done(error);
+    for (size_t i = 0; i < count; i++)
+        rocksdb_column_family_handle_destroy(handles[i]);
+    rocksdb_close(db);
+    return EXIT_SUCCESS;
+}
