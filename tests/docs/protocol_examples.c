@@ -1,4 +1,4 @@
-/* The worked examples of docs/protocol.md: `protocol_examples NAME` prints one block of the page, made
+/* The worked examples and tables of docs/protocol.md: `protocol_examples NAME` prints one block of the page, made
  * by the code that the programs run. scripts/docs_blocks.py compares each block with the page, so the
  * page cannot go stale.
  *
@@ -14,11 +14,15 @@
 #include "common/crypto.h"
 #include "common/page.h"
 #include "common/preblock.h"
+#include "consensus/core/attestor.h"
+#include "consensus/core/certifier.h"
 #include "consensus/core/ordering_record.h"
 #include "consensus/core/records.h"
 #include "consensus/core/schedule.h"
 #include "consensus/core/wire.h"
+#include "consensus/node/api.h"
 #include "consensus/node/mesh_hello.h"
+#include "consensus/node/mesh_queue.h"
 
 #define MEMBERS    4u
 #define CREATED_MS 1700000000000u
@@ -70,6 +74,19 @@ static void print_frame(const char *label, const struct writer *body)
 
     CHECK(!body->failed);
     print_hex(label, frame->data + frame->begin, frame->len);
+    buffer_unref(frame);
+}
+
+/* The length prefix and the first bytes of a long frame. */
+static void print_frame_head(const char *label, const struct writer *body)
+{
+    struct buffer *frame = buffer_frame(writer_view(body));
+    char text[160];
+
+    CHECK(!body->failed);
+    CHECK(frame->len > COLUMNS);
+    snprintf(text, sizeof text, "%s (%zu bytes, the first %u)", label, frame->len, COLUMNS);
+    print_hex(text, frame->data + frame->begin, COLUMNS);
     buffer_unref(frame);
 }
 
@@ -366,6 +383,38 @@ static void show_hello(const struct world *world)
     buffer_unref(frame);
 }
 
+/* Frames that carry whole headers or certificates. */
+static void show_long_frames(const struct world *world)
+{
+    static uint8_t memory[WIRE_ANSWER_BYTES_MAX];
+    static uint8_t row[CERTIFICATE_BYTES_MAX + 1];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct writer value = writer_make(row, sizeof row);
+    static struct certificate certificate;
+    struct wire_answer answer;
+    struct quorum quorum;
+    struct bytes body;
+
+    certificate.header = world->header;
+    certificate.quorum = world->quorum;
+    wire_write_header(&writer, &world->header, &world->author_signature);
+    print_frame_head("HEADER", &writer);
+    certificate_row_write(&value, &certificate, true);
+    wire_answer_begin(&answer, memory);
+    CHECK(wire_answer_append(&answer, writer_view(&value)));
+    body = wire_answer_finish(&answer, true);
+    memmove(memory, body.data, body.len);
+    writer = (struct writer){.data = memory, .len = body.len, .capacity = sizeof memory};
+    print_frame_head("CERTIFICATES, one, complete", &writer);
+    sign_quorum(&quorum, world, SCOPE_PREBLOCK, &world->preblock_digest);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_preblock_certificate(&writer, &world->preblock, &quorum);
+    print_frame_head("PREBLOCK_CERTIFICATE", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_rejoin_answer(&writer, 0x1122334455667788u, &certificate);
+    print_frame_head("REJOIN_ANSWER to nonce 1122334455667788", &writer);
+}
+
 static void show_control_frames(const struct world *world)
 {
     uint8_t memory[4096];
@@ -389,8 +438,18 @@ static void show_control_frames(const struct world *world)
     wire_write_want_range(&writer, 8);
     print_frame("WANT_RANGE after round 8", &writer);
     writer = writer_make(memory, sizeof memory);
+    wire_write_want_header(&writer, &ref);
+    print_frame("WANT_HEADER", &writer);
+    writer = writer_make(memory, sizeof memory);
     wire_write_position(&writer, &position);
     print_frame("POSITION: quorum round 9, anchor round 7, certified index 3", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_want_preblock_certificate(&writer, 3);
+    print_frame("WANT_PREBLOCK_CERTIFICATE above index 3", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_rejoin_query(&writer, 0x1122334455667788u);
+    print_frame("REJOIN_QUERY", &writer);
+    show_long_frames(world);
     writer = writer_make(memory, sizeof memory);
     wire_write_batch_ack(&writer, &world->batch_digest);
     print_frame("BATCH_ACK", &writer);
@@ -414,6 +473,67 @@ static void show_bulk_frames(const struct world *world)
     print_frame("WANT_BATCH", &writer);
 }
 
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+static void show_limits(const struct world *world)
+{
+    struct core_parameters core = core_parameters_default();
+
+    (void)world;
+    printf("| what | limit |\n|---|---|\n");
+    printf("| members; signers of the smallest quorum | %u; %u |\n", AUTHORITIES_MAX,
+           QUORUM_SIGNERS_MAX);
+    printf("| transaction; batch, bytes | %u; %u |\n", TRANSACTION_BYTES_MAX, BATCH_BYTES_MAX);
+    printf("| header: batches; bytes of them | %u; %u |\n", HEADER_BATCHES_MAX,
+           HEADER_PAYLOAD_BYTES_MAX);
+    printf("| pre-block: batches; bytes of them | %u; %u |\n", PREBLOCK_BATCHES_MAX,
+           PREBLOCK_BYTES_MAX);
+    printf("| gc_depth; dedup window, rounds | %u; %u |\n", GC_DEPTH, 2 * GC_DEPTH);
+    printf("| schedule window, ordering records | %u |\n", SCHEDULE_WINDOW);
+    printf("| rounds of the DAG above gc_round | %u |\n", DAG_ROUNDS);
+    printf("| rounds whose headers and votes are kept | %u |\n", CERTIFIER_ROUNDS);
+    printf("| suspended certificates | %u |\n", SUSPENDED_MAX);
+    printf("| attestations above the last certified index | %u |\n", ATTESTOR_RING);
+    printf("| own certified, unordered payload before naming stops, bytes | %u |\n",
+           OWN_UNORDERED_BYTES_MAX);
+    printf("| unnamed batches of one author, bytes | %u |\n", UNNAMED_BATCH_BYTES_MAX);
+    printf("| clock tolerance for created_at, ms | %llu |\n",
+           (unsigned long long)core.clock_tolerance_ms);
+    printf("| frame; CERTIFICATES answer, bytes | %u; %u |\n", FRAME_BYTES_MAX,
+           WIRE_ANSWER_BYTES_MAX);
+    printf("| send queue of a link: control; bulk, bytes; frames | %u; %u; %u |\n",
+           MESH_CONTROL_QUEUE_BYTES_MAX, MESH_BULK_QUEUE_BYTES_MAX, MESH_QUEUE_FRAMES_MAX);
+    printf("| submissions not certified: batches; bytes | %u; %u |\n", API_BATCHES_IN_FLIGHT_MAX,
+           API_BYTES_IN_FLIGHT_MAX);
+    printf("| calls per port; waiting submissions; export streams | %u; %u; %u |\n", API_CALLS_MAX,
+           API_WAITING_CALLS_MAX, API_EXPORTS_MAX);
+    printf("| inbox: message; operation; level, bytes | %u; %u; %u |\n", INBOX_MESSAGE_BYTES_MAX,
+           INBOX_OPERATION_BYTES_MAX, INBOX_LEVEL_BYTES_MAX);
+}
+
+static void show_timing(const struct world *world)
+{
+    struct core_parameters core = core_parameters_default();
+    struct api_options api = api_options_default();
+
+    (void)world;
+    printf("| flag of dsn-node | default |\n|---|---|\n");
+    printf("| `--header-delay-min` | %llu ms |\n",
+           (unsigned long long)core.header_delay_us_min / 1000);
+    printf("| `--header-delay-max` | %llu ms |\n",
+           (unsigned long long)core.header_delay_us_max / 1000);
+    printf("| `--anchor-wait-min` | %llu ms |\n",
+           (unsigned long long)core.anchor_wait_us_min / 1000);
+    printf("| `--idle-delay` | %llu ms |\n", (unsigned long long)core.idle_delay_us / 1000);
+    printf("| `--retry-delay` | %llu ms |\n", (unsigned long long)core.retry_delay_us / 1000);
+    printf("| `--batch-fetch` | %llu ms |\n", (unsigned long long)core.batch_fetch_us / 1000);
+    printf("| `--batch-size` | %zu bytes |\n", api.batch_bytes);
+    printf("| `--batch-delay-min` | %llu ms |\n",
+           (unsigned long long)api.batch_delay_us_min / 1000);
+    printf("| `--batch-delay-max` | %llu ms |\n",
+           (unsigned long long)api.batch_delay_us_max / 1000);
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -424,7 +544,7 @@ static const struct {
     {"header", show_header},    {"vote", show_vote},           {"certificate", show_certificate},
     {"leaders", show_leaders},  {"preblock", show_preblock},   {"ordering", show_ordering},
     {"record", show_record},    {"hello", show_hello},         {"control", show_control_frames},
-    {"bulk", show_bulk_frames},
+    {"bulk", show_bulk_frames}, {"limits", show_limits},       {"timing", show_timing},
 };
 
 int main(int argc, char **argv)
