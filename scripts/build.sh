@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh DIR [meson options]: configures DIR once and builds it.
+# build.sh DIR [meson options]: configures DIR once and builds it, or of it only $TARGETS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$1
@@ -13,4 +13,5 @@ if [ ! -f "$dir/build.ninja" ]; then
     }
 fi
 # Quiet when there is nothing to do, a refreshing line on a terminal, errors in full.
-ninja -C "$dir" --quiet
+# shellcheck disable=SC2086 # a list
+ninja -C "$dir" --quiet ${TARGETS:-}
