@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Blocks of a page that programs write.
 
-    docs_blocks.py [--write] PAGE PREFIX=PROGRAM[,ARGUMENT...]...
+    docs_blocks.py [--write] PAGE PREFIX=PROGRAM[,ARGUMENT...]... [-- PAGE ...]...
 
 A block of the page stands between two lines:
 
     <!-- begin PREFIX [WORD...] -->
     <!-- end -->
 
-and must be what PROGRAM ARGUMENT... WORD... prints. Without --write the first difference of each block is
+and must be what PROGRAM ARGUMENT... WORD... prints (an argument {} stands for the words, if they go elsewhere). Without --write the first difference of each block is
 shown and the result is 1; with it the page is written anew. Every block of the page must have its program,
 and every program at least one block, so that neither can be forgotten.
 """
@@ -28,19 +28,15 @@ def printed(command):
     return result.stdout
 
 
-def main():
-    arguments = sys.argv[1:]
-    write = arguments[:1] == ["--write"]
-    if write:
-        arguments = arguments[1:]
-    if len(arguments) < 2 or not all("=" in item for item in arguments[1:]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    page = arguments[0]
-    programs = {}
-    for item in arguments[1:]:
-        prefix, command = item.split("=", 1)
-        programs[prefix] = command.split(",")
+def filled(command, words):
+    if "{}" not in command:
+        return command + words
+    at = command.index("{}")
+    return command[:at] + words + command[at + 1 :]
+
+
+def check(page, programs, write):
+    """Compares one page, or writes it; returns how many blocks were wrong."""
     with open(page, encoding="utf-8") as file:
         text = file.read()
 
@@ -53,7 +49,7 @@ def main():
         if prefix not in programs:
             sys.exit(f"docs_blocks: {page}: no program for the block {prefix}{words}")
         used.add(prefix)
-        wanted = printed(programs[prefix] + words.split())
+        wanted = printed(filled(programs[prefix], words.split()))
         if not wanted.startswith("|"):
             wanted = f"```\n{wanted}```\n"
         if found != wanted:
@@ -74,6 +70,23 @@ def main():
         with open(page, "w", encoding="utf-8") as file:
             file.write(result)
         return 0
+    return wrong
+
+
+def main():
+    arguments = sys.argv[1:]
+    write = arguments[:1] == ["--write"]
+    wrong = 0
+    for group in " ".join(arguments[1:] if write else arguments).split(" -- "):
+        words = group.split()
+        if len(words) < 2 or not all("=" in item for item in words[1:]):
+            print(__doc__, file=sys.stderr)
+            return 2
+        programs = {}
+        for item in words[1:]:
+            prefix, command = item.split("=", 1)
+            programs[prefix] = command.split(",")
+        wrong += check(words[0], programs, write)
     return 1 if wrong else 0
 
 
