@@ -90,28 +90,70 @@ static enum status run(struct compile *compile, const char *output, const char *
     return fail(compile, ERR_MALFORMED, "%s: %s", arguments[0], line);
 }
 
-/* The engines refuse floats even where they are never executed. */
-static enum status check_floats(struct compile *compile)
+/* Calls `look` for each line that a program prints, until it says no. */
+static enum status look_through(struct compile *compile,
+                                const char *const *arguments,
+                                enum status (*look)(struct compile *compile,
+                                                    const char *line,
+                                                    void *found),
+                                void *found)
 {
     char path[COMPILE_PATH_MAX];
     char line[1024];
-    enum status status = OK;
-    const char *const arguments[] = {"wasm-objdump", "-d", "kernel.wasm", NULL};
 
-    status = run(compile, "disassembly", arguments);
+    enum status status = run(compile, "dump", arguments);
     if (status != OK) return status;
-    file_path(path, compile, "disassembly");
+    file_path(path, compile, "dump");
     FILE *file = fopen(path, "r");
     if (file == NULL) return fail(compile, ERR_IO, "cannot read %s", path);
     while (status == OK && fgets(line, sizeof line, file) != NULL) {
-        const char *instruction = strchr(line, '|');
-        if (instruction == NULL) continue;
-        if (strstr(instruction, "f32") != NULL || strstr(instruction, "f64") != NULL) {
-            status = fail(compile, ERR_MALFORMED, "the kernel uses floating point");
-        }
+        line[strcspn(line, "\n")] = '\0';
+        status = look(compile, line, found);
     }
     fclose(file);
     return status;
+}
+
+/* The engines refuse floats even where they are never executed. */
+static enum status look_for_floats(struct compile *compile, const char *line, void *found)
+{
+    const char *instruction = strchr(line, '|');
+
+    (void)found;
+    if (instruction == NULL) return OK;
+    if (strstr(instruction, "f32") == NULL && strstr(instruction, "f64") == NULL) return OK;
+    return fail(compile, ERR_MALFORMED, "the kernel uses floating point");
+}
+
+struct interface {
+    bool has_run;
+    bool has_memory;
+};
+
+static enum status look_at_interface(struct compile *compile, const char *line, void *found)
+{
+    struct interface *interface = found;
+    const char *import = strstr(line, " <- ");
+
+    interface->has_run = interface->has_run || strstr(line, "-> \"kernel_run\"") != NULL;
+    interface->has_memory = interface->has_memory || strncmp(line, " - memory[0] -> ", 16) == 0;
+    if (import == NULL || strncmp(import, " <- smart_rollup_core.", 22) == 0) return OK;
+    return fail(compile, ERR_MALFORMED, "the kernel imports %.200s", import + 4);
+}
+
+static enum status check_content(struct compile *compile)
+{
+    const char *const dump[] = {"wasm-objdump", "-x", "kernel.wasm", NULL};
+    const char *const disassemble[] = {"wasm-objdump", "-d", "kernel.wasm", NULL};
+    struct interface interface = {false, false};
+
+    enum status status = look_through(compile, dump, look_at_interface, &interface);
+    if (status != OK) return status;
+    if (!interface.has_run)
+        return fail(compile, ERR_MALFORMED, "the kernel does not export kernel_run");
+    if (!interface.has_memory)
+        return fail(compile, ERR_MALFORMED, "the kernel does not export its memory");
+    return look_through(compile, disassemble, look_for_floats, NULL);
 }
 
 static enum status check(struct compile *compile)
@@ -125,7 +167,7 @@ static enum status check(struct compile *compile)
                                      NULL};
     enum status status = run(compile, "validation", arguments);
 
-    return status == OK ? check_floats(compile) : status;
+    return status == OK ? check_content(compile) : status;
 }
 
 static enum status translate(struct compile *compile)
@@ -214,7 +256,7 @@ enum status kernel_compile(const char *output, struct bytes wasm, char *ret_erro
     }
     enum status status = compile_in(&compile, absolute, wasm);
     static const char *const files[] = {"kernel.wasm",  "kernel.c",  "kernel.h",   "glue.c",
-                                        "engine_abi.h", "kernel.so", "validation", "disassembly",
+                                        "engine_abi.h", "kernel.so", "validation", "dump",
                                         "translation",  "build",     "copy"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[COMPILE_PATH_MAX];

@@ -1,0 +1,4 @@
+;; No entry point.
+(module
+  (memory (export "mem") 1)
+  (func (export "main")))
