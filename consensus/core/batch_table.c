@@ -528,15 +528,20 @@ uint32_t batch_table_stale_named(const struct batch_table *table,
     return BATCH_NONE;
 }
 
-uint32_t batch_table_passed_by(const struct batch_table *table, round_t round)
+uint32_t batch_table_passed_by(const struct batch_table *table,
+                               round_t round,
+                               round_t ordered_round)
 {
     uint32_t number = table->lists[BATCH_LIST_NAMED].first;
 
     for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
         const struct batch_entry *entry = &table->entries[number];
 
-        if (entry->round > round) return BATCH_NONE;
-        if (entry->author == table->self && !entry->certified) return number;
+        if (entry->round > round && entry->round > ordered_round) return BATCH_NONE;
+        if (entry->author == table->self &&
+            (entry->round <= ordered_round || (entry->round <= round && !entry->certified))) {
+            return number;
+        }
         number = entry->next;
     }
     return BATCH_NONE;

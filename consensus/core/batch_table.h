@@ -207,8 +207,11 @@ uint32_t batch_table_stale_named(const struct batch_table *table,
                                  enum batch_list list,
                                  round_t round);
 
-/* An own batch that a header of `round` or below names, and no certified one; or BATCH_NONE. */
-uint32_t batch_table_passed_by(const struct batch_table *table, round_t round);
+/* An own batch that only headers of `round` or below name and that no certified one names, or that
+ * only headers of `ordered_round` or below name, certified or not; or BATCH_NONE. */
+uint32_t batch_table_passed_by(const struct batch_table *table,
+                               round_t round,
+                               round_t ordered_round);
 
 /* True when `author`'s bulk link should not be read: its unnamed share is used up. */
 bool batch_table_is_full(const struct batch_table *table, authority_t author);

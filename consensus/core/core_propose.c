@@ -97,7 +97,8 @@ static bool has_reason(const struct core *core)
 {
     if (dag_unordered_payload(core->dag) > 0) return true;
     if (core->attestor.certified < core->attestor.made) return true;
-    if (batch_table_passed_by(&core->batches, core_quorum_round(core)) != BATCH_NONE) return true;
+    if (batch_table_passed_by(&core->batches, core_quorum_round(core), 0) != BATCH_NONE)
+        return true;
     if (proposer_has_payload(&core->proposer, &core->batches, core->now_us) &&
         may_name_payload(core))
         return true;
@@ -122,13 +123,16 @@ static void gather_facts(const struct core *core, struct proposer_facts *ret_fac
     }
 }
 
-/* Own batches in headers that the network passed by without a certificate are named again. */
+/* Own batches are named again when the network passed their header by without a certificate, or when
+ * anchors above its vertex were ordered and did not reach it: most likely nobody named it in time. To
+ * wait until it falls to gc_round would cost gc_depth rounds; a batch named twice is executed once. */
 static void recover_lost(struct core *core)
 {
     round_t round = u64_minus(core_quorum_round(core), PROPOSER_LOST_ROUNDS);
+    round_t ordered = u64_minus(orderer_anchor_round(core->orderer), PROPOSER_LOST_ROUNDS);
 
     for (;;) {
-        uint32_t number = batch_table_passed_by(&core->batches, round);
+        uint32_t number = batch_table_passed_by(&core->batches, round, ordered);
 
         if (number == BATCH_NONE) return;
         batch_table_make_nameable(&core->batches, number);

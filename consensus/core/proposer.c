@@ -243,8 +243,11 @@ uint64_t proposer_unordered_bytes(const struct proposer *proposer,
         if (vertex == NULL || vertex->ordered) continue;
         for (uint32_t i = 0; i < vertex->payload_count; i++) {
             uint32_t number = batch_table_find(batches, &vertex->payload[i].digest);
+            const struct batch_entry *entry;
 
-            if (number != BATCH_NONE) bytes += batch_table_entry(batches, number)->bytes;
+            if (number == BATCH_NONE) continue;
+            entry = batch_table_entry(batches, number);
+            if (entry->list == BATCH_LIST_NAMED && entry->round == round) bytes += entry->bytes;
         }
     }
     return bytes;

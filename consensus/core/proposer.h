@@ -125,7 +125,7 @@ bool proposer_has_payload(const struct proposer *proposer,
                           const struct batch_table *batches,
                           uint64_t now_us);
 
-/* Own payload certified but not ordered, bytes. */
+/* Own payload certified but not ordered, and not named again since, bytes. */
 uint64_t proposer_unordered_bytes(const struct proposer *proposer,
                                   const struct dag *dag,
                                   const struct batch_table *batches);
