@@ -18,6 +18,20 @@ void sequencer_schedule_post(struct sequencer *sequencer, uint64_t delay_us)
         event_add(sequencer->post_timer, &wait);
 }
 
+/* One line per message: what it carries and what it is called on L1. */
+static void log_message(const struct sequencer *sequencer,
+                        const struct da_message *message,
+                        const char *id)
+{
+    if (message->page == DA_SEGMENT)
+        log_debug("poster: level %" PRId32 ": %s: segment of pre-blocks %" PRIu64 " to %" PRIu64,
+                  sequencer->head_level, id, message->first, message->index);
+    else
+        log_debug("poster: level %" PRId32 ": %s: page %" PRIu32 " of pre-block %" PRIu64
+                  ", attempt %u",
+                  sequencer->head_level, id, message->page, message->index, message->attempt);
+}
+
 static void on_injected(void *context, const json_t *json, const char *failure)
 {
     static struct digest ids[DA_POST_MESSAGES_MAX];
@@ -41,9 +55,9 @@ static void on_injected(void *context, const json_t *json, const char *failure)
         sequencer->posts_failed++;
         return;
     }
-    log_debug("poster: level %" PRId32 ": %" PRIu32 " messages posted, pre-blocks up to %" PRIu64,
-              sequencer->head_level, sequencer->post.count,
-              sequencer->post.messages[sequencer->post.count - 1].index);
+    for (uint32_t i = 0; i < sequencer->post.count; i++)
+        log_message(sequencer, &sequencer->post.messages[i],
+                    json_string_value(json_array_get(json, i)));
     da_poster_posted(sequencer->poster, &sequencer->post, ids);
 }
 
