@@ -158,7 +158,7 @@ static void sign_quorum(struct quorum *ret_quorum,
         ret_quorum->signers[i] = i;
         crypto_sign(&ret_quorum->signatures[i], scope, digest, &world->keys[i]);
     }
-    CHECK(committee_verify_quorum(&world->committee, scope, digest, ret_quorum) == OK);
+    CHECK(committee_verify_quorum(&world->committee, (int)scope, digest, ret_quorum) == OK);
 }
 
 static void make_preblock(struct world *world)
