@@ -12,6 +12,9 @@ if [ ! -f "$dir/build.ninja" ]; then
         exit 1
     }
 fi
-# Quiet when there is nothing to do, a refreshing line on a terminal, errors in full.
+# Silent when there is nothing to do, so that stdout belongs to whatever runs next; a refreshing line on a
+# terminal, errors in full.
 # shellcheck disable=SC2086 # a list
-ninja -C "$dir" --quiet ${TARGETS:-}
+ninja -C "$dir" -n ${TARGETS:-} 2>/dev/null | grep -q '^ninja: no work to do' && exit 0
+# shellcheck disable=SC2086
+ninja -C "$dir" --quiet ${TARGETS:-} >&2

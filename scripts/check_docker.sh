@@ -84,7 +84,8 @@ image() {
     printf '[containers]\ndefault_ulimits = ["nofile=1024:16384", "nproc=1024:1024"]\n' >"$WORK/containers.conf"
     export CONTAINERS_CONF="$WORK/containers.conf"
     base || return 1
-    buildah --root "$WORK/store" --runroot "$WORK/run" bud --isolation chroot --build-arg BASE=localhost/debian:12 \
+    buildah --root "$WORK/store" --runroot "$WORK/run" bud --layers --format docker --isolation chroot \
+        --build-arg BASE=localhost/debian:12 \
         ${TARGETS:+--build-arg "TARGETS=$TARGETS"} -f docker/Dockerfile -t localhost/dsn . || return 1
     pod rm --force --ignore dsn-check >/dev/null
     rm -rf "$WORK/network" "$WORK/keys" "$WORK/data"
