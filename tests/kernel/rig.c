@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rollup-kernel/host/pack.h"
+#include "tests/kernel/native.h"
 
 static size_t reveal(void *context, uint8_t *ret_page, const struct digest *digest)
 {
@@ -70,6 +70,7 @@ void rig_open(struct rig *rig,
     memcpy(options.address, chain->address, sizeof options.address);
     rig->pvm =
         pvm_new(&options, rig->engine, pvm_originate((struct bytes){packed.data, packed.len}));
+    if (wasm == NULL && rig_entry != NULL) native_attach(rig->pvm, rig_entry);
     blob_free(&body);
     blob_free(&packed);
 }
