@@ -6,48 +6,14 @@ say where a transaction is; a saved stream with one byte changed is refused; a c
 @grpc/grpc-js from the two public .proto files works against the real node; `cluster.sh kill` leaves nothing.
 """
 
-import os
 import pathlib
 import random
-import signal
 import subprocess
 
-from harness import (EXPORT, ROOT, TRANSACTIONS, Cluster, Process, check, check_delivered, check_dense,
+from harness import (EXPORT, ROOT, TRANSACTIONS, Process, ScriptCluster, check, check_delivered, check_dense,
                      check_one_vertex_per_slot, check_same, main, step)
 
 SKIPPED = 77
-
-
-def cluster_script(cluster, *command):
-    environment = dict(os.environ, BUILD=str(cluster.build), LOCAL=str(cluster.directory), NODES=str(cluster.count),
-                       PORT_BASE=str(cluster.base), READY_SECONDS="120")
-    done = subprocess.run(["scripts/cluster.sh", *command], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=180, check=False)
-    check(done.returncode == 0, f"cluster.sh {command}: {done.returncode}: {done.stderr}")
-
-
-def started(cluster):
-    """Processes that live and were started with this cluster's directory in their arguments."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(cluster.directory).encode() in line:
-            found.append(int(entry.name))
-    return found
-
-
-class ScriptCluster(Cluster):
-    """The script starts and kills it."""
-
-    def close(self):
-        super().close()
-        for pid in started(self):
-            os.kill(pid, signal.SIGKILL)
 
 
 def changed_streams_are_refused(cluster, saved):
@@ -84,7 +50,7 @@ def client_of_another_ecosystem(cluster):
 def test(args, directory, clusters):
     cluster = ScriptCluster(directory / "local", args.build)
     clusters.append(cluster)
-    cluster_script(cluster, "start")
+    cluster.script("start")
     step(f"seven nodes are ready, ports from {cluster.base}")
 
     one = cluster.verify(1, flags=["--certified"])
@@ -125,10 +91,7 @@ def test(args, directory, clusters):
     step("changed streams are refused")
     client_of_another_ecosystem(cluster)
 
-    check(len(started(cluster)) >= 7, "the processes of the script are not found")
-    cluster_script(cluster, "kill")
-    check(not started(cluster), f"cluster.sh kill left {started(cluster)}")
-    check(not list(cluster.directory.glob("*.pid")), "cluster.sh kill left pid files")
+    cluster.script_kill()
 
 
 if __name__ == "__main__":

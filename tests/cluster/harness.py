@@ -427,6 +427,63 @@ class Cluster:
                 process.child.stdout.close()
 
 
+class ScriptCluster(Cluster):
+    """The same, started and stopped by scripts/cluster.sh; rollup node and sequencer too."""
+
+    @property
+    def rollup_port(self):
+        return self.base + 5
+
+    @property
+    def sequencer_port(self):
+        return self.base + 6
+
+    def environment(self):
+        return dict(os.environ, BUILD=str(self.build), LOCAL=str(self.directory), NODES=str(self.count),
+                    PORT_BASE=str(self.base), ROLLUP_PORT=str(self.rollup_port),
+                    SEQUENCER_PORT=str(self.sequencer_port), READY_SECONDS="120", DEADLINE=str(60 * SLOW))
+
+    def script(self, *command):
+        done = subprocess.run(["scripts/cluster.sh", *command], cwd=ROOT, env=self.environment(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=180, check=False)
+        check(done.returncode == 0, f"cluster.sh {command}: {done.returncode}: {done.stderr}")
+
+    def script_kill(self):
+        """What the script started is there before, and nothing of it afterwards."""
+        check(len(self.started()) >= self.count - 1, f"the script's processes are not found: {self.started()}")
+        self.script("kill")
+        check(not self.started(), f"cluster.sh kill left {self.started()}")
+        check(not list(self.directory.glob("*.pid")), "cluster.sh kill left pid files")
+
+    def started(self):
+        """Living processes with this cluster's directory in their arguments."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(self.directory).encode() in line:
+                found.append(int(entry.name))
+        return found
+
+    def script_pid(self, name):
+        return int((self.directory / f"{name}.pid").read_text().split()[0])
+
+    def script_kill9(self, name):
+        pid = self.script_pid(name)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: pid not in self.started(), 10, f"{name} is gone")
+
+    def close(self):
+        super().close()
+        for pid in self.started():
+            os.kill(pid, signal.SIGKILL)
+
+
 # ---- checks ----------------------------------------------------------------------------------------
 
 
