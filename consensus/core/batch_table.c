@@ -200,19 +200,32 @@ static void entry_fill(struct batch_entry *entry, const struct batch_stored *sto
     entry->author = stored->author;
 }
 
+/* Where a missing batch goes when it has come. One that was sealed here is ours to name, unless an own
+ * header did already (before a restart), or somebody's certified one. */
+static enum batch_list arrival_list(const struct batch_table *table,
+                                    const struct batch_entry *entry)
+{
+    if (entry->pins > 0) return BATCH_LIST_PINNED;
+    if (entry->author != table->self || entry->was_named || entry->certified)
+        return BATCH_LIST_NAMED;
+    return BATCH_LIST_NAMEABLE;
+}
+
 /* A missing batch has come. */
 static void entry_arrive(struct batch_table *table,
                          uint32_t number,
-                         const struct batch_stored *stored)
+                         const struct batch_stored *stored,
+                         uint64_t name_at_us)
 {
     struct batch_entry *entry = &table->entries[number];
 
     entry_fill(entry, stored);
+    entry->due_us = name_at_us;
     if (entry->pins > 0) {
         CHECK(table->missing_pinned > 0);
         table->missing_pinned--;
     }
-    entry_move(table, number, entry->pins > 0 ? BATCH_LIST_PINNED : BATCH_LIST_NAMED, false);
+    entry_move(table, number, arrival_list(table, entry), false);
     CHECK(batch_entry_is_held(entry));
 }
 
@@ -222,6 +235,40 @@ static void own_start_lag(struct batch_table *table, const struct batch_entry *e
         if (peer == table->self || authority_set_has(&entry->holders, peer)) continue;
         table->lag_bytes[peer] += entry->bytes;
     }
+}
+
+/* Stake Q may be ourselves alone. */
+static void own_note_stored(struct batch_table *table, struct batch_entry *entry)
+{
+    own_start_lag(table, entry);
+    if (entry->acknowledged) return;
+    if (table->committee->members[table->self].stake < table->committee->quorum) return;
+    entry->acknowledged = true;
+    table->acked_bytes += entry->bytes;
+}
+
+/* Another's batch of equal bytes was sealed here too: it is ours from now on, because nobody else
+ * owes it to our clients. */
+static void entry_adopt(struct batch_table *table,
+                        uint32_t number,
+                        const struct batch_stored *stored,
+                        uint64_t name_at_us)
+{
+    struct batch_entry *entry = &table->entries[number];
+
+    CHECK(entry->author != table->self);
+    CHECK(stored->author == table->self);
+    authority_set_add(&entry->holders, entry->author);
+    if (entry->list == BATCH_LIST_UNNAMED) {
+        entry->due_us = name_at_us;
+        entry_move(table, number, BATCH_LIST_PINNED, false);
+        entry_fill(entry, stored);
+        entry_move(table, number, BATCH_LIST_NAMEABLE, false);
+    } else {
+        entry_fill(entry, stored);
+    }
+    own_note_stored(table, entry);
+    CHECK(batch_entry_is_held(entry));
 }
 
 enum status batch_table_store(struct batch_table *table,
@@ -240,8 +287,14 @@ enum status batch_table_store(struct batch_table *table,
         table->streamed_until[stored->author] = stored->created_at;
     }
     if (number != BATCH_NONE) {
-        if (batch_entry_is_held(&table->entries[number])) return ERR_DUPLICATE;
-        entry_arrive(table, number, stored);
+        entry = &table->entries[number];
+        if (batch_entry_is_held(entry)) {
+            if (!own || entry->author == table->self) return ERR_DUPLICATE;
+            entry_adopt(table, number, stored, name_at_us);
+            *ret_entry = number;
+            return OK;
+        }
+        entry_arrive(table, number, stored, name_at_us);
         if (own) own_start_lag(table, &table->entries[number]);
         *ret_entry = number;
         return OK;
@@ -255,11 +308,7 @@ enum status batch_table_store(struct batch_table *table,
     entry->due_us = name_at_us;
     list_insert(table, number, own ? BATCH_LIST_NAMEABLE : BATCH_LIST_UNNAMED, false);
     table->unnamed_bytes[stored->author] += entry_charge(entry);
-    if (own) own_start_lag(table, entry);
-    if (own && table->committee->members[table->self].stake >= table->committee->quorum) {
-        entry->acknowledged = true;
-        table->acked_bytes += entry->bytes;
-    }
+    if (own) own_note_stored(table, entry);
     *ret_entry = number;
     return OK;
 }
@@ -272,6 +321,7 @@ enum status batch_table_name(struct batch_table *table,
                              uint64_t fetch_at_us)
 {
     uint32_t number = batch_table_find(table, &info->digest);
+    bool ours = author == table->self;
     struct batch_entry *entry;
 
     if (number == BATCH_NONE) {
@@ -285,23 +335,32 @@ enum status batch_table_name(struct batch_table *table,
         list_insert(table, number, BATCH_LIST_MISSING, false);
     }
     entry = &table->entries[number];
-    if (round > entry->round || entry->list == BATCH_LIST_UNNAMED) entry->round = round;
     switch ((enum batch_list)entry->list) {
     case BATCH_LIST_UNNAMED:
+        entry->round = round;
+        entry_move(table, number, BATCH_LIST_NAMED, false);
+        break;
     case BATCH_LIST_NAMEABLE:
     case BATCH_LIST_RENAME:
-    case BATCH_LIST_NAMED:
+        if (!ours) break;
+        entry->round = u64_max(entry->round, round);
         entry_move(table, number, BATCH_LIST_NAMED, false);
-        entry->was_named = entry->was_named || author == table->self;
+        break;
+    case BATCH_LIST_NAMED:
+        if (!ours && (entry->author == table->self || entry->certified)) break;
+        entry->round = u64_max(entry->round, round);
+        entry_move(table, number, BATCH_LIST_NAMED, false);
         break;
     case BATCH_LIST_PINNED:
     case BATCH_LIST_MISSING:
     case BATCH_LIST_FETCHING:
+        entry->round = u64_max(entry->round, round);
         break;
     case BATCH_LIST_FREE:
     case BATCH_LISTS:
         CHECK(false);
     }
+    if (ours) entry->was_named = true;
     *ret_entry = number;
     return OK;
 }

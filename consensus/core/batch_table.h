@@ -16,6 +16,10 @@
  *   MISSING, then NAMED of others.
  * - At most UNNAMED_BATCH_BYTES_MAX of unnamed batches per author are held, each counted as at
  *   least one 4 KiB record of the batch log.
+ * - What waits to be named by us (NAMEABLE, RENAME) is taken off by our own header or by an ordering
+ *   record, and what is ours or certified is not kept alive by other headers: a member that names it
+ *   again and again where nothing comes of it would keep it back for ever.
+ * - A batch sealed here is ours, though a peer has streamed equal bytes before.
  * - Acknowledgements tell who else has an own batch. What was made and is not acknowledged by a
  *   peer is that peer's bulk lag; the proposer reads the lag of the fastest quorum.
  *

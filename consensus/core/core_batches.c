@@ -11,11 +11,18 @@ void core_look_up(struct core *core, uint32_t number)
     core->others[core->others_count - 1].worker = entry->worker;
 }
 
+static void promise(struct core *core, const struct digest *digest, uint32_t worker)
+{
+    struct core_action *action = core_act(core, CORE_ACTION_BATCH_CERTIFIED);
+
+    action->digest = *digest;
+    action->worker = worker;
+}
+
 /* An own batch is in a certified header: the availability proof that clients wait for. */
 static void note_certified(struct core *core, uint32_t number, const struct quorum *quorum)
 {
     struct batch_entry *entry = batch_table_entry(&core->batches, number);
-    struct core_action *action;
 
     for (uint32_t i = 0; i < quorum->count; i++) {
         if (quorum->signers[i] == core->self) continue;
@@ -27,10 +34,7 @@ static void note_certified(struct core *core, uint32_t number, const struct quor
     }
     if (entry->certified) return;
     entry->certified = true;
-    if (entry->author != core->self) return;
-    action = core_act(core, CORE_ACTION_BATCH_CERTIFIED);
-    action->digest = entry->digest;
-    action->worker = entry->worker;
+    if (entry->author == core->self) promise(core, &entry->digest, entry->worker);
 }
 
 void core_name_batches(struct core *core, const struct header *header, const struct quorum *quorum)
@@ -92,7 +96,10 @@ void core_batch_stored(struct core *core, const struct core_event *event)
     CHECK(stored.bytes >= 1);
     acknowledge(core, event);
     /* Executed already, or found in the log for somebody who does not wait any more. */
-    if (number == BATCH_NONE && orderer_executed(core->orderer, &stored.digest)) return;
+    if (number == BATCH_NONE && orderer_executed(core->orderer, &stored.digest)) {
+        if (stored.author == core->self) promise(core, &stored.digest, stored.worker);
+        return;
+    }
     if (number == BATCH_NONE && !stored.streamed && stored.author != core->self) return;
     status = batch_table_store(&core->batches, &number, &stored, core_quorum_round(core),
                                core->now_us + core->options.parameters.batch_fetch_us);
@@ -100,7 +107,11 @@ void core_batch_stored(struct core *core, const struct core_event *event)
         core_refuse(core, REFUSED_FULL, event->peer);
         drop(core, &stored.digest, stored.worker);
     }
-    if (status == OK) core->candidates_dirty = true;
+    if (status != OK) return;
+    core->candidates_dirty = true;
+    /* Equal bytes of somebody else were certified before ours were stored. */
+    if (stored.author == core->self && batch_table_entry(&core->batches, number)->certified)
+        promise(core, &stored.digest, stored.worker);
 }
 
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader)

@@ -107,6 +107,16 @@ static enum core_refusal refusal_of_verdict(enum vote_verdict verdict)
     return REFUSED_PARENTS;
 }
 
+/* A batch that was executed while the header waited is forgotten, but the vote needs it. */
+static void name_forgotten(struct core *core, const struct header *header)
+{
+    for (uint32_t i = 0; i < header->payload_count; i++) {
+        if (batch_table_find(&core->batches, &header->payload[i].digest) != BATCH_NONE) continue;
+        core_name_batches(core, header, NULL);
+        return;
+    }
+}
+
 /* Judges one candidate; true when it is decided and leaves the list. */
 static bool judge_candidate(struct core *core, struct core_candidate *candidate)
 {
@@ -132,8 +142,10 @@ static bool judge_candidate(struct core *core, struct core_candidate *candidate)
     case VOTE_REPEAT:
         cast_vote(core, slot);
         return true;
-    case VOTE_WAIT_PARENTS:
     case VOTE_WAIT_BATCHES:
+        name_forgotten(core, slot->headers[0].header);
+        return false;
+    case VOTE_WAIT_PARENTS:
     case VOTE_WAIT_CLOCK:
         return false;
     case VOTE_NEVER_STALE:
@@ -231,13 +243,17 @@ static void store_evidence(struct core *core,
                            const struct signature *signature)
 {
     struct certifier_slot *slot = certifier_slot(&core->certifier, second->round, second->author);
-    uint8_t *key = core_take(core, CORE_KEY_BYTES_MAX);
-    struct writer writer = core_writer(core, 2 * HEADER_ROW_BYTES_MAX);
+    struct writer writer;
+    uint8_t *key;
 
     CHECK(slot != NULL);
     CHECK(slot->headers_count > 0);
     if (slot->evidence) return;
     slot->evidence = true;
+    if (core->evidence_rows[second->author] == CORE_EVIDENCE_ROWS_MAX) return;
+    core->evidence_rows[second->author]++;
+    key = core_take(core, CORE_KEY_BYTES_MAX);
+    writer = core_writer(core, 2 * HEADER_ROW_BYTES_MAX);
     header_row_write(&writer, slot->headers[0].header, &slot->headers[0].signature);
     header_row_write(&writer, second, signature);
     core_persist(core, TABLE_EVIDENCE,
@@ -307,8 +323,9 @@ void core_recv_header(struct core *core, authority_t peer, struct reader *reader
     }
     if (!crypto_verify(SCOPE_HEADER, &digest, &core->committee->members[header.author].key,
                        &signature)) {
+        /* Whoever delivered it: nobody honest passes on what it has not checked. */
         core_refuse(core, REFUSED_SIGNATURE, peer);
-        if (peer == header.author) core_act(core, CORE_ACTION_CUT_PEER)->peer = peer;
+        core_act(core, CORE_ACTION_CUT_PEER)->peer = peer;
         return;
     }
     if (header.author == core->self) {

@@ -62,6 +62,9 @@
 /* Least time between two served ranges to one peer. */
 #define CORE_SERVE_US 2000u
 
+/* Evidence rows of one author since the start: one is proof enough, and it can make one per round. */
+#define CORE_EVIDENCE_ROWS_MAX 16u
+
 /* "Author not known" in a WANT. */
 #define CORE_AUTHOR_UNKNOWN UINT16_MAX
 
@@ -115,6 +118,8 @@ struct core {
     struct signature own_signature;
     struct digest own_digest;
     struct certificate proof; /* of the highest round verified here; round 0: none */
+
+    uint8_t evidence_rows[AUTHORITIES_MAX]; /* written since the start, by author */
 
     struct core_candidate *candidates; /* CERTIFIER_ROUNDS x count */
     uint32_t candidates_count;

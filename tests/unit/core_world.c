@@ -281,6 +281,7 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
     struct node *node = &world->nodes[n];
     struct table *table = &node->tables[action->table];
 
+    if (world->watcher != NULL) world->watcher(world->watcher_context, n, action);
     switch (action->kind) {
     case CORE_ACTION_PERSIST:
         world_table_put(table, action->key, action->value);
@@ -297,7 +298,6 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
         break;
     case CORE_ACTION_SEND:
     case CORE_ACTION_BROADCAST:
-        if (world->watcher != NULL) world->watcher(world->watcher_context, n, action->message);
         if (action->kind == CORE_ACTION_SEND) {
             post_message(world, n, action->peer, action->message);
         } else {
@@ -532,12 +532,11 @@ static void give_batch(struct world *world,
     step(world, n, event);
 }
 
-struct digest world_submit_hidden(struct world *world, uint32_t n, uint32_t bytes)
+void world_store(struct world *world, uint32_t n, uint32_t author, const struct digest *digest)
 {
-    struct held_batch batch = batch_make(world, n, bytes);
+    struct held_batch batch = {*digest, author, 500, world_wall_ms(world)};
 
-    give_batch(world, n, &batch, false);
-    return batch.digest;
+    give_batch(world, n, &batch, author != n);
 }
 
 struct digest world_submit(struct world *world, uint32_t n, uint32_t bytes)

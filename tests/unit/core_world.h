@@ -36,8 +36,8 @@ void world_cut(struct world *world,
 /* A new batch of `bytes` is made by the node and streamed to the others. */
 struct digest world_submit(struct world *world, uint32_t node, uint32_t bytes);
 
-/* The same without streaming it: the others must fetch it. */
-struct digest world_submit_hidden(struct world *world, uint32_t node, uint32_t bytes);
+/* The node alone stores this batch: its own when `author` is itself, else as if streamed by `author`. */
+void world_store(struct world *world, uint32_t node, uint32_t author, const struct digest *digest);
 
 /* Runs until virtual time has moved on by `us`. */
 void world_run(struct world *world, uint64_t us);
@@ -45,8 +45,8 @@ void world_run(struct world *world, uint64_t us);
 /* Hands a frame body to a node as if `from` had sent it. */
 void world_inject(struct world *world, uint32_t node, uint32_t from, struct bytes body);
 
-/* What left a node, for tests that look at messages: called for every SEND and BROADCAST. */
-typedef void world_watcher(void *context, uint32_t node, struct bytes body);
+/* For tests that look at what a node does: called for every action. */
+typedef void world_watcher(void *context, uint32_t node, const struct core_action *action);
 void world_watch(struct world *world, world_watcher *watcher, void *context);
 
 struct core *world_core(struct world *world, uint32_t node);

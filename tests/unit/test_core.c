@@ -105,12 +105,12 @@ static void hidden_batch_is_fetched(void **state)
 {
     struct world_options options = world_options_default(4);
     struct world *world = world_open(&options);
-    struct digest batch;
+    struct digest batch = {{7}};
 
     (void)state;
     world_start_all(world);
     world_run(world, 100000);
-    batch = world_submit_hidden(world, 2, 700);
+    world_store(world, 2, 2, &batch);
     world_run(world, 5000000);
     for (uint32_t i = 0; i < 4; i++)
         assert_executed(world, i, &batch, 1);

@@ -1,0 +1,269 @@
+/* Whole cores in virtual time (core_world.h) with one member that signs what it likes. Goal: nothing a
+ * member says makes an honest node lose a batch, stop, or store without bound. Method: node 3 of four is
+ * stopped and the test speaks for it with its key. */
+#include "common/codec.h"
+#include "common/crypto.h"
+#include "consensus/core/wire.h"
+#include "tests/unit/core_world.h"
+#include "tests/unit/unit.h"
+
+#define NODES   4u
+#define HOSTILE 3u
+
+static struct world *open_world(void)
+{
+    struct world_options options = world_options_default(NODES);
+    struct world *world = world_open(&options);
+
+    world_start_all(world);
+    world_run(world, 100000);
+    world_stop(world, HOSTILE);
+    world_run(world, 100000);
+    return world;
+}
+
+static struct digest digest_make(uint8_t number)
+{
+    struct digest digest;
+
+    crypto_hash_one(&digest, &number, sizeof number);
+    return digest;
+}
+
+/* A well-formed header of the hostile member with no parents, which nobody can vote for. */
+static struct header header_make(const struct world *world, round_t round)
+{
+    return (struct header){.author = HOSTILE,
+                           .round = round,
+                           .epoch = world_committee(world)->epoch,
+                           .created_at = world_wall_ms(world)};
+}
+
+static void header_name(struct header *header, const struct digest *digest)
+{
+    header->payload[header->payload_count++].digest = *digest;
+}
+
+/* Sends a header of `signer` to a node as the hostile member. */
+static struct digest send_header(struct world *world,
+                                 uint32_t node,
+                                 const struct header *header,
+                                 uint32_t signer)
+{
+    uint8_t memory[HEADER_BYTES_MAX + 65];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct signature signature;
+    struct digest digest;
+
+    header_digest(&digest, header);
+    crypto_sign(&signature, SCOPE_HEADER, &digest, world_key(world, signer));
+    wire_write_header(&writer, header, &signature);
+    world_inject(world, node, HOSTILE, writer_view(&writer));
+    return digest;
+}
+
+static round_t quorum_round(struct world *world, uint32_t node)
+{
+    struct core_status status;
+
+    core_get_status(world_core(world, node), &status);
+    return status.quorum_round;
+}
+
+static void assert_everywhere(const struct world *world, const struct digest *batch)
+{
+    for (uint32_t i = 0; i < HOSTILE; i++) {
+        assert_null(world_alarm(world, i));
+        assert_int_equal(world_executed(world, i, batch), 1);
+    }
+}
+
+/* What a test wants to see of the nodes' actions. */
+struct seen {
+    struct digest promised; /* in: the batch looked for */
+    uint32_t promises[NODES];
+    uint32_t cuts;
+    struct digest header; /* in: the header looked for */
+    bool voted[NODES];
+    struct header newest; /* own header of the highest round, round 0: none */
+};
+
+static void see(void *context, uint32_t node, const struct core_action *action)
+{
+    struct seen *seen = context;
+    struct reader reader = reader_make(action->message.data, action->message.len);
+    struct header header;
+
+    if (action->kind == CORE_ACTION_CUT_PEER) seen->cuts++;
+    if (action->kind == CORE_ACTION_BATCH_CERTIFIED)
+        seen->promises[node] += digest_equal(&action->digest, &seen->promised);
+    if (action->kind != CORE_ACTION_BROADCAST) return;
+    switch (reader_u8(&reader)) {
+    case WIRE_VOTE:
+        if (memcmp(reader.next, seen->header.bytes, sizeof seen->header.bytes) == 0)
+            seen->voted[node] = true;
+        break;
+    case WIRE_HEADER:
+        header_decode(&header, &reader);
+        if (header.round > seen->newest.round) seen->newest = header;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A member streams a batch and never names it; a client gives equal bytes to an honest node. That node
+ * has accepted it, so it must be ordered. */
+static void batch_that_a_silent_member_streamed_is_ours_too(void **state)
+{
+    struct world *world = open_world();
+    struct digest batch = digest_make(1);
+    struct seen seen = {.promised = batch};
+
+    (void)state;
+    world_watch(world, see, &seen);
+    world_store(world, 0, HOSTILE, &batch);
+    world_run(world, 50000);
+    world_store(world, 0, 0, &batch);
+    world_run(world, 5000000);
+    assert_everywhere(world, &batch);
+    assert_int_equal(seen.promises[0], 1);
+    world_close(world);
+}
+
+/* The same bytes at two honest nodes: executed once, and both clients hear that they are certified, also
+ * the one who comes when all is over. */
+static void equal_batches_are_promised_to_both_clients(void **state)
+{
+    struct world *world = open_world();
+    struct digest batch = digest_make(1);
+    struct seen seen = {.promised = batch};
+
+    (void)state;
+    world_watch(world, see, &seen);
+    world_store(world, 0, 1, &batch);
+    world_store(world, 0, 0, &batch);
+    world_store(world, 1, 1, &batch);
+    world_run(world, 2000000);
+    world_store(world, 2, 2, &batch);
+    world_run(world, 2000000);
+    assert_everywhere(world, &batch);
+    for (uint32_t i = 0; i < HOSTILE; i++)
+        assert_true(seen.promises[i] >= 1);
+    world_close(world);
+}
+
+/* A member names an honest node's batch, already before that node has sealed it, in header after header
+ * that nobody can vote for. */
+static void batch_cannot_be_kept_back_by_naming_it(void **state)
+{
+    struct world *world = open_world();
+    struct digest batch = digest_make(1);
+
+    (void)state;
+    for (uint32_t i = 0; i < 2000; i++) {
+        for (round_t ahead = 1; ahead <= 2; ahead++) {
+            struct header header = header_make(world, quorum_round(world, 0) + ahead);
+
+            header_name(&header, &batch);
+            (void)send_header(world, 0, &header, HOSTILE);
+        }
+        if (i == 0) {
+            for (uint32_t n = 0; n < HOSTILE; n++)
+                world_store(world, n, 0, &batch);
+        }
+        world_run(world, 2000);
+    }
+    assert_everywhere(world, &batch);
+    world_close(world);
+}
+
+/* Of an author that signs two headers in every round only so much evidence is kept. */
+static void evidence_is_bounded(void **state)
+{
+    struct world *world = open_world();
+    round_t last = 0;
+    uint32_t rounds = 0;
+
+    (void)state;
+    while (rounds < 60) {
+        round_t round = quorum_round(world, 0) + 1;
+
+        if (round > last) {
+            struct header header = header_make(world, round);
+
+            (void)send_header(world, 0, &header, HOSTILE);
+            header.created_at++;
+            (void)send_header(world, 0, &header, HOSTILE);
+            last = round;
+            rounds++;
+            (void)world_submit(world, 1, 500);
+        }
+        world_run(world, 5000);
+    }
+    assert_true(world_rows(world, 0, TABLE_EVIDENCE) >= 1);
+    assert_true(world_rows(world, 0, TABLE_EVIDENCE) <= 16);
+    assert_null(world_alarm(world, 0));
+    world_close(world);
+}
+
+/* Who passes on a header with a bad signature did not check it, or made it: each costs us a check. */
+static void who_passes_on_a_bad_signature_is_cut(void **state)
+{
+    struct world *world = open_world();
+    struct header header = header_make(world, quorum_round(world, 0) + 1);
+    struct seen seen = {.cuts = 0};
+
+    (void)state;
+    world_watch(world, see, &seen);
+    header.author = 2;
+    (void)send_header(world, 0, &header, HOSTILE);
+    assert_int_equal(seen.cuts, 1);
+    world_close(world);
+}
+
+/* A header that waits for the clock names a batch that is executed meanwhile. No vote rule reads
+ * execution state, so it gets its votes when its time comes. */
+static void execution_takes_no_batch_from_a_vote(void **state)
+{
+    struct world *world = open_world();
+    struct seen seen = {.cuts = 0};
+    struct digest batch;
+    struct header header;
+
+    (void)state;
+    world_run(world, 3000000);
+    world_watch(world, see, &seen);
+    batch = world_submit(world, 0, 500);
+    while (seen.newest.round == 0)
+        world_run(world, 1000);
+    header = seen.newest; /* its parents are good for anybody */
+    header.author = HOSTILE;
+    header.created_at = world_wall_ms(world) + 1800;
+    header.payload_count = 0;
+    header_name(&header, &batch);
+    for (uint32_t i = 0; i < HOSTILE; i++)
+        seen.header = send_header(world, i, &header, HOSTILE);
+    world_run(world, 600000);
+    assert_everywhere(world, &batch);
+    for (uint32_t i = 0; i < HOSTILE; i++)
+        assert_false(seen.voted[i]);
+    world_run(world, 1500000);
+    for (uint32_t i = 0; i < HOSTILE; i++)
+        assert_true(seen.voted[i]);
+    world_close(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batch_that_a_silent_member_streamed_is_ours_too),
+        cmocka_unit_test(equal_batches_are_promised_to_both_clients),
+        cmocka_unit_test(batch_cannot_be_kept_back_by_naming_it),
+        cmocka_unit_test(evidence_is_bounded),
+        cmocka_unit_test(who_passes_on_a_bad_signature_is_cut),
+        cmocka_unit_test(execution_takes_no_batch_from_a_vote),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
