@@ -1,14 +1,21 @@
 /* dsn-sequencer: from certified pre-blocks to the rollup's inbox. */
+#include <errno.h>
 #include <event2/event.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/committee_file.h"
 #include "common/log.h"
+#include "rollup-kernel/host/engine.h"
 #include "rollup-kernel/host/pack.h"
 #include "sequencer/consensus_client.h"
 #include "sequencer/http_api.h"
+#include "sequencer/mock_consensus.h"
+#include "sequencer/mock_rollup.h"
 #include "sequencer/sequencer.h"
 #include "sequencer/settings.h"
 
@@ -22,6 +29,10 @@ struct program {
     struct consensus *consensus;
     struct sequencer *sequencer;
     struct http_api *api;
+    struct mock_rollup *rollup;
+    char directory[1024]; /* of the mocks */
+    bool temporary;       /* it is removed at the end */
+    char kernel[2048];
 };
 
 static void on_signal(evutil_socket_t fd, short what, void *context)
@@ -38,6 +49,11 @@ static enum status parse_url(struct address *ret,
 {
     if (address_parse(ret, url) == OK && ret->port != 0) return OK;
     return error_line_set(error, ERR_CONFIG, "%s: %s: expected http://host:port", flag, url);
+}
+
+static bool is_set(const char *text)
+{
+    return text[0] != '\0';
 }
 
 /* The packed kernel must have been made for this committee. */
@@ -66,6 +82,57 @@ static enum status check_kernel(const char *path,
     return OK;
 }
 
+/* The kernel of this build, packed for the committee, unless the file is there. */
+static enum status make_kernel(const char *path,
+                               const struct committee *committee,
+                               struct error_line *error)
+{
+    static struct config config;
+    uint8_t *packed;
+    size_t len;
+
+    if (access(path, F_OK) == 0) return OK;
+    config = (struct config){
+        .committee = *committee, .application_len = 1, .application = {CONFIG_APPLICATION_LOG}};
+    CHECK(pack_kernel(&packed, &len, engine_builtin_wasm(), &config) == OK);
+    FILE *file = fopen(path, "wbe");
+    bool written = file != NULL && fwrite(packed, 1, len, file) == len;
+    if (file != NULL) written = fclose(file) == 0 && written;
+    free(packed);
+    return written ? OK : error_line_set(error, ERR_IO, "%s: cannot be written", path);
+}
+
+/* The directory of the mocks: the one asked for, or a temporary one. */
+static enum status open_directory(struct program *program, struct error_line *error)
+{
+    const struct settings *settings = &program->settings;
+
+    if (is_set(settings->data_dir)) {
+        if (strlen(settings->data_dir) >= sizeof program->directory)
+            return error_line_set(error, ERR_CONFIG, "--data-dir: too long");
+        memcpy(program->directory, settings->data_dir, strlen(settings->data_dir) + 1);
+        if (mkdir(program->directory, 0755) == 0 || errno == EEXIST) return OK;
+        return error_line_set(error, ERR_CONFIG, "--data-dir: %s: %s", program->directory,
+                              strerror(errno));
+    }
+    if (!settings->mock_consensus && !settings->mock_rollup) return OK;
+    const char *parent = getenv("TMPDIR");
+    snprintf(program->directory, sizeof program->directory, "%.1000s/dsn-sequencer-XXXXXX",
+             parent != NULL ? parent : "/tmp");
+    if (mkdtemp(program->directory) == NULL)
+        return error_line_set(error, ERR_IO, "%s: %s", program->directory, strerror(errno));
+    program->temporary = true;
+    return OK;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
 static enum status open_consensus(struct program *program, struct error_line *error)
 {
     const struct settings *settings = &program->settings;
@@ -75,15 +142,59 @@ static enum status open_consensus(struct program *program, struct error_line *er
         .committee = &program->committee.committee,
     };
 
-    if (settings->committee[0] == '\0')
-        return error_line_set(error, ERR_CONFIG, "--committee: required");
+    if (settings->mock_consensus)
+        return mock_consensus_open(&program->consensus, &program->committee, program->base,
+                                   program->directory, error);
+    if (!is_set(settings->committee))
+        return error_line_set(error, ERR_CONFIG, "--committee: required without --mock-consensus");
     enum status status = committee_file_load(&program->committee, settings->committee, error);
     if (status != OK) return ERR_CONFIG;
-    if (settings->kernel[0] != '\0') {
-        status = check_kernel(settings->kernel, &program->committee.committee, error);
+    return consensus_client_open(&program->consensus, program->base, &options, error);
+}
+
+/* Which packed kernel belongs here, if any; the mocks need one. */
+static enum status open_kernel(struct program *program, struct error_line *error)
+{
+    const struct settings *settings = &program->settings;
+    const struct committee *committee = &program->committee.committee;
+
+    if (is_set(settings->kernel)) {
+        snprintf(program->kernel, sizeof program->kernel, "%s", settings->kernel);
+    } else {
+        snprintf(program->kernel, sizeof program->kernel, "%s/kernel.wasm", program->directory);
+        if (!settings->mock_consensus && !settings->mock_rollup) return OK;
+        enum status status = make_kernel(program->kernel, committee, error);
         if (status != OK) return status;
     }
-    return consensus_client_open(&program->consensus, program->base, &options, error);
+    return check_kernel(program->kernel, committee, error);
+}
+
+static enum status open_rollup(struct program *program,
+                               struct sequencer_options *options,
+                               struct error_line *error)
+{
+    const struct settings *settings = &program->settings;
+    char directory[sizeof program->directory + 16];
+    const struct mock_rollup_options mock = {
+        .directory = directory,
+        .kernel = program->kernel,
+        .block_time_us = settings->block_time,
+        .batching_keys = settings->batching_keys,
+    };
+
+    if (settings->mock_rollup) {
+        snprintf(directory, sizeof directory, "%s/rollup", program->directory);
+        enum status status =
+            mock_rollup_open(&program->rollup, &options->rollup_node, program->base, &mock, error);
+        options->batcher = options->rollup_node;
+        return status;
+    }
+    enum status status =
+        parse_url(&options->rollup_node, "--rollup-node-url", settings->rollup_node_url, error);
+    options->batcher = options->rollup_node;
+    if (status == OK && is_set(settings->batcher_url))
+        status = parse_url(&options->batcher, "--batcher-url", settings->batcher_url, error);
+    return status;
 }
 
 static enum status open_program(struct program *program, struct error_line *error)
@@ -104,15 +215,10 @@ static enum status open_program(struct program *program, struct error_line *erro
     if (strlen(settings->rpc_addr) >= sizeof address.host)
         return error_line_set(error, ERR_CONFIG, "--rpc-addr: too long");
     memcpy(address.host, settings->rpc_addr, strlen(settings->rpc_addr) + 1);
-    enum status status =
-        parse_url(&options.rollup_node, "--rollup-node-url", settings->rollup_node_url, error);
-    if (status != OK) return status;
-    options.batcher = options.rollup_node;
-    if (settings->batcher_url[0] != '\0') {
-        status = parse_url(&options.batcher, "--batcher-url", settings->batcher_url, error);
-        if (status != OK) return status;
-    }
-    status = open_consensus(program, error);
+    enum status status = open_directory(program, error);
+    if (status == OK) status = open_consensus(program, error);
+    if (status == OK) status = open_kernel(program, error);
+    if (status == OK) status = open_rollup(program, &options, error);
     if (status != OK) return status;
     options.consensus = program->consensus;
     program->sequencer = sequencer_open(program->base, &options);
@@ -125,6 +231,8 @@ static void close_program(struct program *program)
     http_api_close(program->api);
     sequencer_close(program->sequencer);
     consensus_close(program->consensus);
+    mock_rollup_close(program->rollup);
+    if (program->temporary) nftw(program->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     event_base_free(program->base);
 }
 
