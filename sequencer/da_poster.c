@@ -8,10 +8,16 @@
 #define MESSAGE_OVERHEAD      4u
 #define PAGE_MESSAGE_OVERHEAD (MESSAGE_OVERHEAD + INBOX_FRAME_BYTES + 1u + 9u)
 
-struct page_state {
+/* A message on its way. */
+struct flight {
     struct digest id;
-    int32_t posted; /* level; 0: it is to be posted */
-    int32_t asked;  /* level of the last answer about it */
+    int32_t posted;   /* level; 0: it is to be posted */
+    int32_t asked;    /* level of the last answer about it */
+    int32_t injected; /* level at which it was first found injected and not included; 0: never */
+};
+
+struct page_state {
+    struct flight flight;
     uint8_t attempt;
     bool shown;
 };
@@ -25,9 +31,7 @@ struct entry {
 struct segment {
     uint64_t first;
     uint64_t last;
-    struct digest id;
-    int32_t posted;
-    int32_t asked;
+    struct flight flight;
 };
 
 /* Invariants: entries are consecutive indexes from `first`; segments are ascending and none ends at or before
@@ -271,7 +275,7 @@ static void plan_pages(struct plan *plan, uint64_t index, const struct entry *en
     for (uint32_t p = 0; p < entry->preblock->pages_count && !plan->full; p++) {
         const struct da_page *page = &entry->preblock->pages[p];
         const struct page_state *state = &entry->pages[p];
-        if (is_head_page(page) == content || state->shown || state->posted != 0) continue;
+        if (is_head_page(page) == content || state->shown || state->flight.posted != 0) continue;
         struct da_message message = {.index = index, .page = p, .attempt = state->attempt};
         (void)plan_add(plan, &message, PAGE_MESSAGE_OVERHEAD + page->len);
     }
@@ -301,7 +305,7 @@ static void plan_head_pages(struct plan *plan, uint64_t last)
         if (entry == NULL || plan->full) break;
         plan_pages(plan, index, entry, false);
         for (uint32_t p = 0; p < entry->preblock->pages_count; p++) {
-            if (!entry->pages[p].shown && entry->pages[p].posted == 0)
+            if (!entry->pages[p].shown && entry->pages[p].flight.posted == 0)
                 content += PAGE_MESSAGE_OVERHEAD + entry->preblock->pages[p].len;
         }
         if (content > outstanding_limit(poster)) break;
@@ -331,7 +335,7 @@ static uint64_t outstanding(const struct da_poster *poster)
         const struct entry *entry = entry_at(poster, poster->first + i);
         if (poster->first + i <= poster->head.applied) continue;
         for (uint32_t p = 0; p < entry->preblock->pages_count; p++) {
-            if (entry->pages[p].posted != 0 && !entry->pages[p].shown)
+            if (entry->pages[p].flight.posted != 0 && !entry->pages[p].shown)
                 bytes += PAGE_MESSAGE_OVERHEAD + entry->preblock->pages[p].len;
         }
     }
@@ -408,17 +412,15 @@ void da_poster_posted(struct da_poster *poster,
             if (message->index <= poster->head.accepted ||
                 poster->segments_count == DA_SEGMENTS_MAX)
                 continue;
-            poster->segments[poster->segments_count++] =
-                (struct segment){message->first, message->index, ids[i], poster->head.level, 0};
+            poster->segments[poster->segments_count++] = (struct segment){
+                message->first, message->index, {.id = ids[i], .posted = poster->head.level}};
             continue;
         }
         struct entry *entry = entry_at(poster, message->index);
         if (entry == NULL) continue;
         struct page_state *state = &entry->pages[message->page];
         if (state->attempt > 0) poster->messages_again++;
-        state->posted = poster->head.level;
-        state->asked = 0;
-        state->id = ids[i];
+        state->flight = (struct flight){.id = ids[i], .posted = poster->head.level};
     }
 }
 
@@ -440,8 +442,8 @@ uint32_t da_poster_late(const struct da_poster *poster,
 
     for (uint32_t i = 0; i < poster->segments_count && count < max; i++) {
         const struct segment *segment = &poster->segments[i];
-        if (!is_late(poster, segment->posted, segment->asked)) continue;
-        ret_ids[count] = segment->id;
+        if (!is_late(poster, segment->flight.posted, segment->flight.asked)) continue;
+        ret_ids[count] = segment->flight.id;
         ret_messages[count++] = (struct da_message){segment->first, segment->last, DA_SEGMENT, 0};
     }
     for (uint64_t index = poster->head.applied + 1; index <= poster->head.accepted; index++) {
@@ -449,29 +451,31 @@ uint32_t da_poster_late(const struct da_poster *poster,
         if (entry == NULL || entry->looked != poster->head.level) break;
         for (uint32_t p = 0; p < entry->preblock->pages_count && count < max; p++) {
             const struct page_state *state = &entry->pages[p];
-            if (state->shown || !is_late(poster, state->posted, state->asked)) continue;
-            ret_ids[count] = state->id;
+            if (state->shown || !is_late(poster, state->flight.posted, state->flight.asked))
+                continue;
+            ret_ids[count] = state->flight.id;
             ret_messages[count++] = (struct da_message){0, index, p, state->attempt};
         }
     }
     return count;
 }
 
-/* True when a message posted at `posted` has to be posted again. */
-static bool is_lost(const struct da_poster *poster,
-                    int32_t posted,
-                    enum da_status status,
-                    int32_t level)
+/* Takes an answer about a message; true when it has to be posted again. */
+static bool judge(struct flight *flight, int32_t now, enum da_status status, int32_t level)
 {
+    flight->asked = now;
     switch (status) {
     case DA_STATUS_UNKNOWN:
         return true;
     case DA_STATUS_QUEUED:
+        flight->posted = now;
         return false;
     case DA_STATUS_INJECTED:
-        return poster->head.level >= posted + DA_INCLUDED_LEVELS;
+        if (flight->injected == 0) flight->injected = now;
+        return now >= flight->posted + DA_INCLUDED_LEVELS &&
+               now >= flight->injected + DA_INCLUDED_LEVELS - DA_SHOWN_LEVELS;
     case DA_STATUS_INCLUDED:
-        return poster->head.level >= level + DA_SHOWN_LEVELS;
+        return now >= level + DA_SHOWN_LEVELS;
     }
     return false;
 }
@@ -485,8 +489,7 @@ void da_poster_status(struct da_poster *poster,
         for (uint32_t i = 0; i < poster->segments_count; i++) {
             struct segment *segment = &poster->segments[i];
             if (segment->first != message->first || segment->last != message->index) continue;
-            segment->asked = poster->head.level;
-            if (!is_lost(poster, segment->posted, status, level)) return;
+            if (!judge(&segment->flight, poster->head.level, status, level)) return;
             /* What was posted behind it did not connect either: all is cut anew from the state. */
             poster->segments_count = 0;
             poster->segments_again = true;
@@ -497,10 +500,10 @@ void da_poster_status(struct da_poster *poster,
     struct entry *entry = entry_at(poster, message->index);
     if (entry == NULL || message->page >= entry->preblock->pages_count) return;
     struct page_state *state = &entry->pages[message->page];
-    if (state->attempt != message->attempt || state->posted == 0) return;
-    state->asked = poster->head.level;
-    if (state->shown || !is_lost(poster, state->posted, status, level)) return;
-    state->posted = 0;
+    if (state->attempt != message->attempt || state->flight.posted == 0) return;
+    bool lost = judge(&state->flight, poster->head.level, status, level);
+    if (state->shown || !lost) return;
+    state->flight.posted = 0;
     state->attempt++;
 }
 

@@ -11,7 +11,7 @@
  *   - One POST per level, at most DA_POST_MESSAGES_MAX messages, by pre-block index.
  *   - At most 2 K operations of bytes (K batching keys) are outstanding: posted and not shown.
  *   - A message that is not shown 3 levels after posting is asked for. Unknown: posted again. In the batcher's
- *     queue: counts as posted. Injected, but not included 5 levels after posting: posted again. Included: posted
+ *     queue: counts as posted now. Injected, but not included 5 levels after posting: posted again. Included: posted
  *     again when 3 levels later it is still not shown. A page that is posted again has attempt + 1; a segment goes alone
  *     with drop_duplicate off.
  *   - Heads may go back (a reorganisation): all above is decided from the state at the last head.
