@@ -72,7 +72,7 @@ enum status rollup_store_append(struct rollup_store *store,
                                 const struct durable *before,
                                 struct error_line *error);
 
-/* True when the changes have outgrown the base: time for rollup_store_begin. */
+/* True when the file has more than doubled since it was begun: time for rollup_store_begin. */
 bool rollup_store_is_long(const struct rollup_store *store);
 
 #endif

@@ -5,14 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint32_t read_u32(const uint8_t *data)
+{
+    return data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
+}
+
 void model_open(struct model *ret_model,
                 const struct chain *chain,
-                enum model_application application)
+                const uint8_t *application,
+                size_t len)
 {
     memset(ret_model, 0, sizeof *ret_model);
     ret_model->chain = chain;
-    ret_model->application = application;
-    ret_model->keep = 1000;
+    ret_model->application = application[0] == MODEL_LOG ? MODEL_LOG : MODEL_COUNTER;
+    memcpy(ret_model->application_bytes, application, len);
+    ret_model->application_len = len;
+    ret_model->keep = len >= 5 ? read_u32(application + 1) : 1000;
     for (uint32_t i = 0; i < CHAIN_PREBLOCKS_MAX; i++) {
         ret_model->stored[i] = calloc(4096, sizeof(bool));
     }
@@ -141,11 +149,6 @@ static void count_trap(void *context, const uint8_t *data, uint32_t len)
     struct model *model = context;
 
     model->skipped += is_trap(model, data, len);
-}
-
-static uint32_t read_u32(const uint8_t *data)
-{
-    return data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
 }
 
 static void apply(struct model *model)
@@ -289,7 +292,6 @@ static struct durable *predict(const struct model *model)
 {
     const struct chain *chain = model->chain;
     struct durable *tree = durable_new();
-    uint8_t application = (uint8_t)model->application;
     uint8_t mode = model->reveal;
     struct blob cursor = {0};
     uint32_t count = 0;
@@ -306,7 +308,7 @@ static struct durable *predict(const struct model *model)
     put_number(tree, "/head", model->applied, 4);
     put_number(tree, "/epoch", chain->epoch, 8);
     put(tree, "/mode", &mode, 1);
-    put(tree, "/application", &application, 1);
+    put(tree, "/application", model->application_bytes, model->application_len);
     snprintf(path, sizeof path, "/authorities/%llu", (unsigned long long)chain->epoch);
     put(tree, path, chain->record.data, chain->record.len);
     put_application(model, tree, &count);

@@ -19,6 +19,8 @@ enum model_application { MODEL_LOG = 1, MODEL_COUNTER = 2 };
 struct model {
     const struct chain *chain;
     enum model_application application;
+    uint8_t application_bytes[8];
+    size_t application_len;
     uint64_t keep; /* of the log */
     bool reveal;
     bool traps; /* the kernel is one built for the tests */
@@ -43,7 +45,8 @@ struct model_message {
 
 void model_open(struct model *ret_model,
                 const struct chain *chain,
-                enum model_application application);
+                const uint8_t *application,
+                size_t len);
 void model_close(struct model *model);
 
 /* A whole level: the first run and those that apply. */

@@ -42,13 +42,13 @@ static void pack(struct blob *ret_packed, struct bytes wasm, const struct blob *
     blob_little(ret_packed, body->len, 4);
 }
 
-void rig_open(struct rig *rig,
-              struct chain *chain,
-              enum model_application application,
-              unsigned mode,
-              const struct blob *wasm)
+static void rig_open_with(struct rig *rig,
+                          struct chain *chain,
+                          const uint8_t *application,
+                          size_t application_len,
+                          unsigned mode,
+                          const struct blob *wasm)
 {
-    uint8_t application_bytes = (uint8_t)application;
     struct bytes code = engine_builtin_wasm();
     struct blob body, packed;
     char cache[512];
@@ -56,10 +56,10 @@ void rig_open(struct rig *rig,
     memset(rig, 0, sizeof *rig);
     rig->chain = chain;
     rig->level = 100;
-    model_open(&rig->model, chain, application);
+    model_open(&rig->model, chain, application, application_len);
     rig->model.reveal = mode == 1;
     if (wasm != NULL) code = (struct bytes){wasm->data, wasm->len};
-    chain_config(&body, chain, mode, &application_bytes, 1);
+    chain_config(&body, chain, mode, application, application_len);
     pack(&packed, code, &body);
 
     const char *temporary = getenv("TMPDIR");
@@ -73,6 +73,25 @@ void rig_open(struct rig *rig,
     if (wasm == NULL && rig_entry != NULL) native_attach(rig->pvm, rig_entry);
     blob_free(&body);
     blob_free(&packed);
+}
+
+void rig_open(struct rig *rig,
+              struct chain *chain,
+              enum model_application application,
+              unsigned mode,
+              const struct blob *wasm)
+{
+    uint8_t byte = (uint8_t)application;
+
+    rig_open_with(rig, chain, &byte, 1, mode, wasm);
+}
+
+void rig_open_log(struct rig *rig, struct chain *chain, uint32_t keep)
+{
+    const uint8_t bytes[5] = {MODEL_LOG, (uint8_t)keep, (uint8_t)(keep >> 8), (uint8_t)(keep >> 16),
+                              (uint8_t)(keep >> 24)};
+
+    rig_open_with(rig, chain, bytes, sizeof bytes, 0, NULL);
 }
 
 void rig_close(struct rig *rig)

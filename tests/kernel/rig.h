@@ -23,12 +23,14 @@ struct rig {
     int reveals;
 };
 
-/* `wasm` NULL: the kernel of this build. The application bytes are one byte, or five with keep. */
+/* `wasm` NULL: the kernel of this build. */
 void rig_open(struct rig *rig,
               struct chain *chain,
               enum model_application application,
               unsigned mode,
               const struct blob *wasm);
+/* The log that keeps `keep` blocks. */
+void rig_open_log(struct rig *rig, struct chain *chain, uint32_t keep);
 void rig_close(struct rig *rig);
 
 /* Adds a message; takes the blob. */

@@ -206,6 +206,25 @@ static void a_level_larger_than_the_arena_is_worked_off_in_parts(void **state)
     chain_close(&chain);
 }
 
+static void the_log_keeps_as_many_blocks_as_it_is_told(void **state)
+{
+    (void)state;
+    for (uint32_t keep = 0; keep <= 3; keep++) {
+        struct chain chain;
+        scenario_chain(&chain, 61, 4);
+        rig_open_log(&rig, &chain, keep);
+        for (uint64_t index = 1; index <= 7; index++) {
+            rig_segment(&rig, index, index);
+            rig_pages(&rig, index);
+            assert_true(rig_level(&rig));
+        }
+        assert_int_equal(durable_list_size(pvm_durable(rig.pvm), durable_path("/blocks")),
+                         keep == 0 ? 7 : keep);
+        rig_close(&rig);
+        chain_close(&chain);
+    }
+}
+
 static void wrong_counts_and_bad_batches_are_counted_and_survived(void **state)
 {
     struct chain chain;
@@ -400,6 +419,7 @@ int main(void)
         cmocka_unit_test(a_level_may_bring_everything_in_reverse),
         cmocka_unit_test(a_segment_may_repeat_what_is_accepted),
         cmocka_unit_test(a_level_larger_than_the_arena_is_worked_off_in_parts),
+        cmocka_unit_test(the_log_keeps_as_many_blocks_as_it_is_told),
         cmocka_unit_test(wrong_counts_and_bad_batches_are_counted_and_survived),
         cmocka_unit_test(a_kernel_without_configuration_does_nothing),
         cmocka_unit_test(scenarios_of_many_seeds_end_as_the_model_says),

@@ -368,6 +368,55 @@ static void blocks_survive_restarts_and_torn_writes(void **state)
     rmdir(directory);
 }
 
+/* Writing the file anew must stay rare when blocks are large: the cost of a block is bounded on average. */
+static void the_store_is_written_anew_only_when_it_has_doubled(void **state)
+{
+    static uint8_t value[512 * 1024];
+    struct rollup_store *store;
+    struct rollup_identity identity = {.origination_level = 1};
+    struct rollup_block *blocks[ROLLUP_BLOCKS_KEPT];
+    struct error_line error;
+    uint64_t random = 6;
+    size_t count = 0;
+    int anew = 0;
+    bool found;
+    char path[128];
+
+    (void)state;
+    snprintf(directory, sizeof directory, "/tmp/dsn-test-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(rollup_store_open(&store, &found, &identity, directory, take, NULL, &error),
+                     OK);
+    blocks[count++] = block_after(NULL, &random);
+    assert_int_equal(rollup_store_begin(store, &identity, blocks, 1, &error), OK);
+    for (int i = 0; i < 150; i++) {
+        struct rollup_block *block = block_after(blocks[count - 1], &random);
+        memset(value, i, sizeof value);
+        durable_set(block->state, durable_path("/large"), (struct bytes){value, sizeof value});
+        assert_int_equal(rollup_store_append(store, block, blocks[count - 1]->state, &error), OK);
+        if (count == 20) { /* the test keeps fewer, to be quick */
+            rollup_block_close(blocks[0]);
+            memmove(blocks, blocks + 1, --count * sizeof blocks[0]);
+        }
+        blocks[count++] = block;
+        if (rollup_store_is_long(store)) {
+            assert_int_equal(rollup_store_begin(store, &identity, blocks, count, &error), OK);
+            assert_false(rollup_store_is_long(store));
+            anew++;
+        }
+    }
+    assert_true(anew >= 2 && anew <= 6);
+    while (count > 0) {
+        rollup_block_close(blocks[--count]);
+    }
+    rollup_store_close(store);
+    snprintf(path, sizeof path, "%s/rollup.log", directory);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/lock", directory);
+    unlink(path);
+    rmdir(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +427,7 @@ int main(void)
         cmocka_unit_test(messages_over_the_limit_are_refused),
         cmocka_unit_test(packing_writes_what_reading_finds),
         cmocka_unit_test(blocks_survive_restarts_and_torn_writes),
+        cmocka_unit_test(the_store_is_written_anew_only_when_it_has_doubled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
