@@ -53,15 +53,15 @@ static bool is_record(const struct core_action *action)
            action->kind == CORE_ACTION_ERASE_BELOW;
 }
 
-/* The durability contract in one place: a record goes into the turn's batch; what follows one
- * waits. */
+/* The durability contract in one place: a record goes into the turn's batch; what follows one waits, also
+ * for records whose own step had nothing to say. */
 static void take_action(struct node *node, const struct core_action *action)
 {
     if (is_record(action)) {
         store_batch_add(node->batch, action);
     } else if (store_batch_count(node->batch) > 0) {
         outbox_hold(node->outbox, action, node->token);
-    } else if (outbox_count(node->outbox) > 0) {
+    } else if (node->token - 1 > node->durable) {
         outbox_hold(node->outbox, action, node->token - 1);
     } else {
         node_perform(node, action);
@@ -80,6 +80,18 @@ static void arm_timer(struct node *node)
         evtimer_add(node->timer, &timeout);
 }
 
+static void pass_pressure(struct node *node)
+{
+    for (uint32_t peer = 0; peer < node->options.committee->committee.count; peer++) {
+        if (peer == node->options.self) continue;
+        worker_set_full(node->worker, (authority_t)peer,
+                        core_is_full(node->core, (authority_t)peer));
+    }
+    if (node->pressed == core_is_pressed(node->core)) return;
+    node->pressed = !node->pressed;
+    api_set_pressed(node->api, node->pressed);
+}
+
 void node_feed(struct node *node, struct core_event *event)
 {
     struct core_actions actions;
@@ -92,10 +104,7 @@ void node_feed(struct node *node, struct core_event *event)
     for (size_t i = 0; i < actions.count; i++)
         take_action(node, &actions.items[i]);
     if (store_batch_count(node->batch) > 0) event_active(node->turn_end, EV_TIMEOUT, 0);
-    if (node->pressed != core_is_pressed(node->core)) {
-        node->pressed = !node->pressed;
-        api_set_pressed(node->api, node->pressed);
-    }
+    pass_pressure(node);
     arm_timer(node);
 }
 

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "common/batch.h"
-#include "common/digest_index.h"
 #include "common/hash_pages.h"
 #include "common/log.h"
 #include "consensus/core/wire.h"
 #include "consensus/node/tickets.h"
+#include "consensus/node/wanted.h"
 
 #define BATCH_FIELDS_BYTES   14u
 #define WORKER_APPENDING_MAX 2048u
@@ -17,20 +17,19 @@ enum request_context { CONTEXT_OWN = 1, CONTEXT_STREAMED, CONTEXT_FETCHED, CONTE
 struct worker {
     struct worker_options options;
     struct tickets *tickets;
-    struct digest_index *wanted;       /* fetches in flight: digest -> &marker */
+    struct wanted *wanted;
+    bool full[AUTHORITIES_MAX];        /* peers whose share of unnamed batches is used up */
     uint32_t serving[AUTHORITIES_MAX]; /* WANT_BATCH reads in flight, per peer */
     size_t appending_count;
     struct worker_counters counters;
 };
-
-static uint8_t wanted_marker;
 
 struct worker *worker_open(const struct worker_options *options)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     CHECK(worker != NULL);
     worker->options = *options;
-    worker->wanted = digest_index_new();
+    worker->wanted = wanted_open();
     worker->tickets = tickets_open(options->api);
     return worker;
 }
@@ -39,7 +38,7 @@ void worker_close(struct worker *worker)
 {
     if (worker == NULL) return;
     tickets_close(worker->tickets);
-    digest_index_free(worker->wanted);
+    wanted_close(worker->wanted);
     free(worker);
 }
 
@@ -67,7 +66,16 @@ static void worker_pause(struct worker *worker, bool pause)
     worker->counters.paused = pause;
     for (uint32_t peer = 0; peer < worker->options.authorities; peer++)
         if (peer != worker->options.self)
-            mesh_pause(worker->options.mesh, (authority_t)peer, MESH_BULK, pause);
+            mesh_pause(worker->options.mesh, (authority_t)peer, MESH_BULK,
+                       pause || worker->full[peer]);
+}
+
+void worker_set_full(struct worker *worker, authority_t peer, bool full)
+{
+    CHECK(peer != worker->options.self);
+    if (worker->full[peer] == full) return;
+    worker->full[peer] = full;
+    mesh_pause(worker->options.mesh, peer, MESH_BULK, full || worker->counters.paused);
 }
 
 static void worker_measure(struct worker *worker)
@@ -174,7 +182,7 @@ static void worker_receive(struct worker *worker,
         return;
     }
     hash_pages_root(&record.digest, reader.next, reader.left);
-    if (digest_index_remove(worker->wanted, &record.digest) != NULL) {
+    if (wanted_remove(worker->wanted, &record.digest)) {
         worker->counters.fetched += fetched;
     } else if (fetched) {
         worker_refuse(worker, peer, "not asked for");
@@ -249,10 +257,7 @@ static void send_digest(struct worker *worker,
 
 void worker_fetch(struct worker *worker, authority_t peer, const struct digest *digest, uint32_t id)
 {
-    if (digest_index_get(worker->wanted, digest) == NULL) {
-        if (digest_index_count(worker->wanted) >= WORKER_WANTED_MAX) return;
-        digest_index_add(worker->wanted, digest, &wanted_marker);
-    }
+    wanted_add(worker->wanted, digest);
     send_digest(worker, peer, WIRE_WANT_BATCH, digest, id);
 }
 
@@ -279,7 +284,7 @@ void worker_delivered(struct worker *worker, const struct preblock_record *recor
     for (uint32_t i = 0; i < record->batches_count; i++) {
         struct preblock_batch batch = preblock_record_batch(record, i);
         tickets_committed(worker->tickets, &batch.digest, record->header.index, position);
-        (void)digest_index_remove(worker->wanted, &batch.digest);
+        (void)wanted_remove(worker->wanted, &batch.digest);
         position += batch.transactions;
     }
 }

@@ -29,8 +29,7 @@
  * pause. */
 #define WORKER_APPENDING_BYTES_MAX (24u * 1024u * 1024u)
 
-/* Fetches in flight, and answers to WANT_BATCH being read for one peer. */
-#define WORKER_WANTED_MAX  4096u
+/* Answers to WANT_BATCH being read for one peer. */
 #define WORKER_SERVING_MAX 16u
 
 struct worker;
@@ -63,6 +62,10 @@ void worker_frame(struct worker *worker,
                   struct buffer *frame,
                   const uint8_t *body,
                   size_t len);
+
+/* The peer has used up its share of unnamed batches (core_is_full), or not any more: its bulk link is
+ * not read meanwhile (CONSENSUS 4). */
+void worker_set_full(struct worker *worker, authority_t peer, bool full);
 
 /* Core actions. */
 void worker_fetch(struct worker *worker,
