@@ -77,7 +77,7 @@ static void prune(struct node **slot, struct bytes path, bool value_only)
 
 struct durable *durable_new(void)
 {
-    struct durable *durable = allocate(NULL, sizeof *durable);
+    struct durable *durable = node_allocate(NULL, sizeof *durable);
 
     durable->root = node_new();
     return durable;
@@ -92,7 +92,7 @@ void durable_close(struct durable *durable)
 
 struct durable *durable_snapshot(const struct durable *durable)
 {
-    struct durable *copy = allocate(NULL, sizeof *copy);
+    struct durable *copy = node_allocate(NULL, sizeof *copy);
 
     copy->root = durable->root;
     copy->root->refs++;

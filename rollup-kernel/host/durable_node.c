@@ -4,7 +4,7 @@
 
 #include "common/crypto.h"
 
-void *allocate(void *old, size_t size)
+void *node_allocate(void *old, size_t size)
 {
     void *memory = realloc(old, size);
 
@@ -14,10 +14,10 @@ void *allocate(void *old, size_t size)
 
 static struct value *value_new(size_t capacity)
 {
-    struct value *value = allocate(NULL, sizeof *value);
+    struct value *value = node_allocate(NULL, sizeof *value);
 
     *value = (struct value){.refs = 1, .capacity = capacity};
-    value->data = allocate(NULL, capacity > 0 ? capacity : 1);
+    value->data = node_allocate(NULL, capacity > 0 ? capacity : 1);
     return value;
 }
 
@@ -30,7 +30,7 @@ void value_unref(struct value *value)
 
 static struct name *name_new(struct bytes step)
 {
-    struct name *name = allocate(NULL, offsetof(struct name, text) + step.len);
+    struct name *name = node_allocate(NULL, offsetof(struct name, text) + step.len);
 
     name->refs = 1;
     name->len = step.len;
@@ -45,7 +45,7 @@ static void name_unref(struct name *name)
 
 struct node *node_new(void)
 {
-    struct node *node = allocate(NULL, sizeof *node);
+    struct node *node = node_allocate(NULL, sizeof *node);
 
     *node = (struct node){.refs = 1};
     return node;
@@ -75,7 +75,7 @@ struct node *node_own(struct node **slot)
         copy->capacity = node->count;
         copy->children = NULL;
         if (node->count > 0) {
-            copy->children = allocate(NULL, node->count * sizeof *copy->children);
+            copy->children = node_allocate(NULL, node->count * sizeof *copy->children);
             memcpy(copy->children, node->children, node->count * sizeof *copy->children);
         }
         for (size_t i = 0; i < copy->count; i++) {
@@ -125,7 +125,7 @@ void child_insert(struct node *node, size_t position, struct bytes step, struct 
 {
     if (node->count == node->capacity) {
         node->capacity = node->capacity < 4 ? 4 : 2 * node->capacity;
-        node->children = allocate(node->children, node->capacity * sizeof *node->children);
+        node->children = node_allocate(node->children, node->capacity * sizeof *node->children);
     }
     memmove(node->children + position + 1, node->children + position,
             (node->count - position) * sizeof *node->children);
@@ -156,7 +156,7 @@ struct value *node_own_value(struct node *node, size_t len)
         node->value = value = copy;
     } else if (value->capacity < len) {
         value->capacity = len > 2 * value->capacity ? len : 2 * value->capacity;
-        value->data = allocate(value->data, value->capacity);
+        value->data = node_allocate(value->data, value->capacity);
     }
     value->hashed = false;
     return value;
@@ -175,8 +175,8 @@ const struct digest *node_hash(struct node *node)
 
     /* Three parts for each child and two for the value. */
     size_t count = 0;
-    struct bytes *parts = allocate(NULL, (2 + 3 * node->count) * sizeof *parts);
-    uint8_t *lengths = allocate(NULL, 1 + node->count);
+    struct bytes *parts = node_allocate(NULL, (2 + 3 * node->count) * sizeof *parts);
+    uint8_t *lengths = node_allocate(NULL, 1 + node->count);
     lengths[0] = node->value != NULL;
     parts[count++] = (struct bytes){lengths, 1};
     if (node->value != NULL) {

@@ -37,7 +37,7 @@ struct node {
 };
 
 /* Memory: storage is bounded by what the kernel writes, and a rollup node that runs out stops. Never NULL. */
-void *allocate(void *old, size_t size);
+void *node_allocate(void *old, size_t size);
 
 struct node *node_new(void);
 void node_unref(struct node *node);    /* NULL is fine */
