@@ -134,7 +134,7 @@ struct number_option {
     }
 static const struct number_option numbers[] = {
     NUMBER("--seed", seed, 0, UINT64_MAX),
-    NUMBER("--nodes", nodes, 1, SIM_NODES_MAX),
+    NUMBER("--nodes", nodes, 2, SIM_NODES_MAX),
     NUMBER("--seconds", seconds, 0, 1000000),
     NUMBER("--heal", heal_seconds, 1, 1000000),
     NUMBER("--stride", stride, 1, 2),
