@@ -140,6 +140,9 @@ struct core {
     uint64_t *served_us; /* per peer: when a range was served last */
     uint64_t retry_at_us;
     uint64_t retry_delay_us;
+    uint64_t attest_at_us; /* when the newest attestation is sent again */
+    uint64_t attest_delay_us;
+    uint64_t attest_index; /* pre-block that the two times are about */
     uint64_t header_ask_at_us;
     round_t release_round; /* letting suspended certificates in was cut here; UINT64_MAX: not */
     bool dag_dirty;        /* the commit rule may have something new */

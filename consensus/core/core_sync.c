@@ -61,6 +61,29 @@ static uint64_t retransmit(struct core *core)
     return core->retry_at_us;
 }
 
+/* The newest attestation has a timer of its own: rounds go on while a pre-block waits for its
+ * certificate, and each one would put the other timer off. A peer that has the certificate answers the
+ * position with it. */
+static uint64_t repeat_attestation(struct core *core)
+{
+    const struct attestor *attestor = &core->attestor;
+
+    CHECK(attestor->certified <= attestor->made);
+    if (core->committee->count == 1 || core->rejoin.active) return UINT64_MAX;
+    if (attestor->certified == attestor->made) return UINT64_MAX;
+    if (core->attest_index != attestor->made) {
+        core->attest_index = attestor->made;
+        core->attest_delay_us = core->options.parameters.retry_delay_us;
+        core->attest_at_us = core->now_us + core->attest_delay_us;
+    }
+    if (core->now_us < core->attest_at_us) return core->attest_at_us;
+    core_send_or_broadcast(core, core->self, position_body(core));
+    core_send_attestation(core, core->self);
+    core->attest_delay_us = u64_min(2 * core->attest_delay_us, CORE_RETRY_US_MAX);
+    core->attest_at_us = core->now_us + core->attest_delay_us;
+    return core->attest_at_us;
+}
+
 void core_peer_up(struct core *core, authority_t peer)
 {
     CHECK(peer < core->committee->count);
@@ -423,5 +446,6 @@ uint64_t core_synchronize(struct core *core)
     deadline = u64_min(deadline, core->header_ask_at_us);
     deadline = u64_min(deadline, want_missing(core));
     deadline = u64_min(deadline, request_range(core));
+    deadline = u64_min(deadline, repeat_attestation(core));
     return u64_min(deadline, retransmit(core));
 }
