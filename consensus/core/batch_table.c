@@ -572,15 +572,17 @@ uint32_t batch_table_stale_unnamed(const struct batch_table *table, round_t roun
 
 uint32_t batch_table_stale_named(const struct batch_table *table,
                                  enum batch_list list,
-                                 round_t round)
+                                 round_t round,
+                                 uint64_t now_us)
 {
     uint32_t number = table->lists[list].first;
 
     CHECK(list == BATCH_LIST_NAMED || list == BATCH_LIST_MISSING || list == BATCH_LIST_FETCHING);
     for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
         const struct batch_entry *entry = &table->entries[number];
+        bool awaited = list == BATCH_LIST_MISSING && entry->certified && entry->due_us > now_us;
 
-        if (entry->pins == 0 && entry->round <= round) return number;
+        if (entry->pins == 0 && entry->round <= round && !awaited) return number;
         if (entry->pins == 0 && list == BATCH_LIST_NAMED) return BATCH_NONE;
         number = entry->next;
     }

@@ -206,10 +206,12 @@ authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t entry, ui
 uint32_t batch_table_stale_unnamed(const struct batch_table *table, round_t round);
 
 /* First entry of `list` (NAMED, MISSING or FETCHING) that is not pinned and named by rounds at or
- * below `round` only, or BATCH_NONE. */
+ * below `round` only, or BATCH_NONE. A certified one in MISSING has until its due_us to be found in
+ * the log. */
 uint32_t batch_table_stale_named(const struct batch_table *table,
                                  enum batch_list list,
-                                 round_t round);
+                                 round_t round,
+                                 uint64_t now_us);
 
 /* An own batch that only headers of `round` or below name and that no certified one names, or that
  * only headers of `ordered_round` or below name, certified or not; or BATCH_NONE. */

@@ -80,6 +80,23 @@ static void drop(struct core *core, const struct digest *digest, uint32_t worker
     action->worker = worker;
 }
 
+/* A batch whose headers are all at or below gc_round, and which nothing ordered. */
+static void settle_collected(struct core *core, uint32_t number)
+{
+    struct batch_entry *entry = batch_table_entry(&core->batches, number);
+
+    if (!batch_entry_is_held(entry) || orderer_executed(core->orderer, &entry->digest)) {
+        batch_table_forget(&core->batches, number);
+    } else if (entry->author == core->self) {
+        batch_table_make_nameable(&core->batches, number);
+    } else if (entry->certified) {
+        batch_table_rename_later(&core->batches, number, core->now_us + BATCH_RENAME_US);
+    } else {
+        drop(core, &entry->digest, entry->worker);
+        batch_table_forget(&core->batches, number);
+    }
+}
+
 void core_batch_stored(struct core *core, const struct core_event *event)
 {
     struct batch_stored stored = {.digest = event->batch.digest,
@@ -90,6 +107,7 @@ void core_batch_stored(struct core *core, const struct core_event *event)
                                   .created_at = event->batch.created_at,
                                   .streamed = event->batch.streamed};
     uint32_t number = batch_table_find(&core->batches, &stored.digest);
+    const struct batch_entry *entry;
     enum status status;
 
     CHECK(event->peer < core->committee->count);
@@ -112,6 +130,10 @@ void core_batch_stored(struct core *core, const struct core_event *event)
     /* Equal bytes of somebody else were certified before ours were stored. */
     if (stored.author == core->self && batch_table_entry(&core->batches, number)->certified)
         promise(core, &stored.digest, stored.worker);
+    /* Found in the log at a start, for a header that was collected before it. */
+    entry = batch_table_entry(&core->batches, number);
+    if (entry->list == BATCH_LIST_NAMED && entry->round <= dag_gc_round(core->dag))
+        settle_collected(core, number);
 }
 
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader)
@@ -158,23 +180,6 @@ uint64_t core_fetch_batches(struct core *core)
     return UINT64_MAX;
 }
 
-/* A batch whose headers are all at or below gc_round, and which nothing ordered. */
-static void settle_collected(struct core *core, uint32_t number)
-{
-    struct batch_entry *entry = batch_table_entry(&core->batches, number);
-
-    if (!batch_entry_is_held(entry) || orderer_executed(core->orderer, &entry->digest)) {
-        batch_table_forget(&core->batches, number);
-    } else if (entry->author == core->self) {
-        batch_table_make_nameable(&core->batches, number);
-    } else if (entry->certified) {
-        batch_table_rename_later(&core->batches, number, core->now_us + BATCH_RENAME_US);
-    } else {
-        drop(core, &entry->digest, entry->worker);
-        batch_table_forget(&core->batches, number);
-    }
-}
-
 void core_sweep_batches(struct core *core)
 {
     static const enum batch_list lists[] = {BATCH_LIST_NAMED, BATCH_LIST_MISSING,
@@ -185,7 +190,7 @@ void core_sweep_batches(struct core *core)
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (;;) {
-            number = batch_table_stale_named(&core->batches, lists[i], gc_round);
+            number = batch_table_stale_named(&core->batches, lists[i], gc_round, core->now_us);
             if (number == BATCH_NONE) break;
             if (!core_has_room(core)) {
                 core->more_work = true;

@@ -32,7 +32,7 @@ size_t core_recover_first(const struct core *core, enum core_table table, uint8_
     case TABLE_ATTESTATIONS:
         return key_of_number(ret_key, core->attestor.certified + 1);
     case TABLE_CERTIFICATES:
-        return key_of_slot(ret_key, dag_gc_round(core->dag) + 1, 0);
+        return key_of_slot(ret_key, u64_minus(dag_gc_round(core->dag), GC_DEPTH) + 1, 0);
     case TABLE_META:
     case TABLE_OWN_HEADERS:
     case TABLE_HEADERS:
@@ -140,6 +140,23 @@ static enum status recover_attestation(struct core *core, struct bytes key, stru
     return status == OK || status == ERR_STALE ? OK : ERR_CORRUPT;
 }
 
+/* A certified header at or below gc_round. What of its payload was not executed was collected unordered,
+ * and is owed to its clients: it is looked up, and then named again as if it had just been collected.
+ * A vertex of the last GC_DEPTH rounds below gc_round that was ordered has its leader in the dedup window,
+ * so "executed" is known for all of its batches. */
+static void recover_collected(struct core *core, const struct header *header)
+{
+    for (uint32_t i = 0; i < header->payload_count; i++) {
+        const struct batch_info *info = &header->payload[i];
+        uint32_t number;
+
+        if (orderer_executed(core->orderer, &info->digest)) continue;
+        if (batch_table_name(&core->batches, &number, info, header->author, header->round, 0) != OK)
+            return;
+        batch_table_entry(&core->batches, number)->certified = true;
+    }
+}
+
 static enum status recover_certificate(struct core *core, struct bytes value)
 {
     struct certificate certificate;
@@ -156,7 +173,10 @@ static enum status recover_certificate(struct core *core, struct bytes value)
                                            &certificate.quorum) == OK;
     }
     status = dag_insert(core->dag, &certificate.header, &digest);
-    if (status == ERR_STALE) return OK;
+    if (status == ERR_STALE) {
+        recover_collected(core, &certificate.header);
+        return OK;
+    }
     if (status != OK) return ERR_CORRUPT;
     synchronizer_set_implied(&core->synchronizer, certificate.header.round,
                              certificate.header.author, !verified);

@@ -235,10 +235,10 @@ static void stale_batches_are_found_oldest_first(void **state)
     assert_int_equal(batch_table_stale_unnamed(&fixture.table, 5), BATCH_NONE);
     (void)store(&fixture, &named, 5);
     entry = name(&fixture, &named, 2, 7);
-    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_NAMED, 6), BATCH_NONE);
-    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_NAMED, 7), entry);
+    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_NAMED, 6, 0), BATCH_NONE);
+    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_NAMED, 7, 0), entry);
     (void)name(&fixture, &named, 3, 8); /* a later header names it again */
-    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_NAMED, 7), BATCH_NONE);
+    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_NAMED, 7, 0), BATCH_NONE);
     fixture_close(&fixture);
 }
 
@@ -254,7 +254,7 @@ static void pinned_missing_batches_are_counted_and_never_stale(void **state)
     assert_int_equal(batch_table_missing(&fixture.table), 0);
     batch_table_pin(&fixture.table, entry);
     assert_int_equal(batch_table_missing(&fixture.table), 1);
-    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_MISSING, 9), BATCH_NONE);
+    assert_int_equal(batch_table_stale_named(&fixture.table, BATCH_LIST_MISSING, 9, 0), BATCH_NONE);
     (void)store(&fixture, &stored, 3);
     assert_int_equal(batch_table_missing(&fixture.table), 0);
     assert_int_equal(batch_table_entry(&fixture.table, entry)->list, BATCH_LIST_PINNED);
