@@ -184,19 +184,14 @@ void core_vote_candidates(struct core *core)
 
 void core_add_candidate(struct core *core, const struct header *header)
 {
-    uint32_t place = core->candidates_count;
-
-    /* Of one author only one header waits for the clock: a newer one takes its place. */
-    for (uint32_t i = 0; i < core->candidates_count; i++) {
-        if (core->candidates[i].author != header->author) continue;
-        if (core->candidates[i].verdict == VOTE_WAIT_CLOCK) place = i;
-    }
-    CHECK(place < CERTIFIER_ROUNDS * core->committee->count);
-    core->candidates[place] = (struct core_candidate){.round = header->round,
-                                                      .author = header->author,
-                                                      .verdict = VOTE_WAIT_PARENTS,
-                                                      .since_us = core->now_us};
-    if (place == core->candidates_count) core->candidates_count++;
+    /* One for each slot of the window at the most: first headers only, see core_take_header. */
+    CHECK(core->candidates_count < CERTIFIER_ROUNDS * core->committee->count);
+    core->candidates[core->candidates_count++] = (struct core_candidate){
+        .round = header->round,
+        .author = header->author,
+        .verdict = VOTE_WAIT_PARENTS,
+        .since_us = core->now_us,
+    };
     core->candidates_dirty = true;
 }
 
