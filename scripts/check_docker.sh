@@ -7,10 +7,14 @@
 #             node started with podman until its health check says healthy, stopped, started again, and
 #             refused after its data was lost (as root; about ten minutes the first time)
 #
+#   cluster   after `image`: the whole compose file through podman's Docker API, in a network namespace of its own;
+#             one transaction from the sequencer to the kernel and back (as root)
+#
 # `scripts` and `compose` by default. A tool that is missing skips its part (77 when that was all).
 # WORK (/tmp/dsn-check-docker) keeps base and image store for the next run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
+self=$PWD/scripts/$(basename "$0")
 WORK=${WORK:-/tmp/dsn-check-docker}
 
 need() {
@@ -52,7 +56,7 @@ base() {
     tar -C "$WORK/base" -c . | pod import - localhost/debian:12 || return 1
 }
 
-run_in() { pod run --rm --network none --volume "$WORK/network:/network" --volume "$WORK/keys:/keys" "$@"; }
+run_in() { pod run --rm --no-healthcheck --network none --volume "$WORK/network:/network" --volume "$WORK/keys:/keys" "$@"; }
 
 # wait_for STATE: the health check's verdict, or what happened instead.
 wait_for() {
@@ -111,13 +115,70 @@ image() {
     return "$code"
 }
 
+# What a restricted machine refuses by default: high limits.
+cluster_override() {
+    local service
+    echo "services:"
+    for service in keys rollup sequencer node-{1..7}; do
+        printf '  %s:\n    ulimits:\n      nofile: {soft: 1024, hard: 16384}\n      nproc: 1024\n' "$service"
+    done
+}
+
+# Inside the namespace: everything up, one transaction, the kernel's own answer, everything down.
+cluster_inside() {
+    local code=1 engine state="" deadline
+    local hello=324dcf027dd4a30a932c441f365a25e86b173defa4b8e58948253471b81b72cf # BLAKE2b-256 of "hello"
+    ip link set lo up
+    rm -f "$WORK/api.sock"
+    pod system service --time 0 "unix://$WORK/api.sock" >"$WORK/service.log" 2>&1 &
+    engine=$!
+    deadline=$((SECONDS + 20))
+    until [ -S "$WORK/api.sock" ] || [ "$SECONDS" -ge "$deadline" ]; do sleep 0.1; done
+    export DOCKER_HOST="unix://$WORK/api.sock"
+    local project=(docker-compose -p dsncheck -f docker/compose.yml -f "$WORK/override.yml")
+    pod tag localhost/dsn docker.io/library/dsn:latest
+    if "${project[@]}" up --detach --no-build; then
+        deadline=$((SECONDS + 120))
+        until [ "$(curl -s -m 10 -d '{"data": "68656c6c6f"}' http://127.0.0.1:8080/broadcast)" = '"OK"' ] ||
+            [ "$SECONDS" -ge "$deadline" ]; do sleep 1; done
+        until [ "$SECONDS" -ge "$deadline" ]; do
+            state=$(curl -s -m 2 http://127.0.0.1:8080/blocks/1)
+            [ "$state" != "[\"$hello\"]" ] || { code=0 && break; }
+            sleep 1
+        done
+        [ "$code" -eq 0 ] || "${project[@]}" logs --tail 5 >&2
+    fi
+    "${project[@]}" down --volumes >/dev/null 2>&1
+    kill "$engine"
+    return "$code"
+}
+
+cluster() {
+    need podman runc docker-compose unshare || return 77
+    [ "$(id -u)" -eq 0 ] && unshare -n true 2>/dev/null || {
+        echo "check_docker: cluster: skipped, not root or no namespaces" >&2
+        return 77
+    }
+    export CONTAINERS_CONF="$WORK/containers.conf"
+    pod image exists localhost/dsn || {
+        echo "check_docker: cluster: run the part image first" >&2
+        return 1
+    }
+    cluster_override >"$WORK/override.yml"
+    WORK=$WORK timeout 400 unshare -n "$self" cluster-inside
+}
+
 [ $# -gt 0 ] || set -- scripts compose
 failed=0 skipped=0
 for part in "$@"; do
     case $part in
-    scripts | compose | image) "$part" ;;
+    scripts | compose | image | cluster) "$part" ;;
+    cluster-inside)
+        cluster_inside
+        exit
+        ;;
     *)
-        sed -n '2,13p' "$0" >&2
+        sed -n '2,15p' "$self" >&2
         exit 2
         ;;
     esac
