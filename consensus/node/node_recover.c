@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "consensus/core/records.h"
 #include "consensus/node/node_internal.h"
 
 /* Own batches of the log's end that are looked at after a start: more than can be unnamed or
@@ -75,18 +76,67 @@ static bool is_executed(struct node *node, const struct digest *digest)
     return true;
 }
 
-void node_restore_batches(struct node *node)
+/* The timestamp of the oldest pre-block kept when older ones were forgotten; else 0. */
+static uint64_t forgotten_until_ms(struct node *node)
 {
-    size_t oldest = (node->own_next + OWN_BATCHES_MAX - node->own_count) % OWN_BATCHES_MAX;
-    size_t restored = 0;
+    struct storage_stats stats;
+    struct preblock_record record;
+    uint8_t memory[CORE_KEY_BYTES_MAX];
+    uint8_t *value;
+    uint64_t until_ms = 0;
+    struct bytes key;
+    size_t len;
+
+    storage_get_stats(node->storage, &stats);
+    if (stats.oldest_index <= 1) return 0;
+    key = (struct bytes){memory, key_of_number(memory, stats.oldest_index)};
+    if (store_get(storage_store(node->storage), &value, &len, TABLE_PREBLOCKS, key) != OK) return 0;
+    if (preblock_record_open(&record, (struct bytes){value, len}) == OK)
+        until_ms = record.header.timestamp;
+    free(value);
+    return until_ms;
+}
+
+/* Retention forgets what old pre-blocks executed before it can delete the batches, a segment at a time.
+ * So what the log holds before the first own batch that a kept pre-block executed was executed long ago:
+ * a batch that waits is named again within rounds, and retention keeps hundreds of them. Where no kept
+ * pre-block executed an own batch, its age tells. Marks what may wait and returns where to begin. */
+static size_t find_waiting(struct node *node, bool *ret_waits, size_t oldest)
+{
+    uint64_t until_ms = forgotten_until_ms(node);
+    size_t first = 0;
 
     for (size_t i = 0; i < node->own_count; i++) {
         const struct batch_record *record = &node->own[(oldest + i) % OWN_BATCHES_MAX];
-        if (is_executed(node, &record->digest)) continue;
-        worker_restore(node->worker, record);
+
+        ret_waits[i] = !is_executed(node, &record->digest);
+        if (!ret_waits[i] && until_ms > 0) {
+            first = i;
+            until_ms = 0;
+        }
+    }
+    for (size_t i = 0; i < node->own_count && until_ms > 0; i++) {
+        const struct batch_record *record = &node->own[(oldest + i) % OWN_BATCHES_MAX];
+
+        ret_waits[i] = ret_waits[i] && record->created_at >= until_ms;
+    }
+    return first;
+}
+
+void node_restore_batches(struct node *node)
+{
+    size_t oldest = (node->own_next + OWN_BATCHES_MAX - node->own_count) % OWN_BATCHES_MAX;
+    bool *waits = calloc(node->own_count + 1, sizeof *waits);
+    size_t restored = 0;
+
+    CHECK(waits != NULL);
+    for (size_t i = find_waiting(node, waits, oldest); i < node->own_count; i++) {
+        if (!waits[i]) continue;
+        worker_restore(node->worker, &node->own[(oldest + i) % OWN_BATCHES_MAX]);
         restored++;
     }
     if (restored > 0) log_info("node: %zu own batches wait to be ordered", restored);
+    free(waits);
     free(node->own);
     node->own = NULL;
     node->own_count = 0;
