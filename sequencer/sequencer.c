@@ -168,28 +168,72 @@ static bool check_state(struct sequencer *sequencer, const struct rollup_state *
     return false;
 }
 
+static void give_up_head(struct sequencer *sequencer)
+{
+    sequencer->reading = false;
+    if (!sequencer->stopped && sequencer->head_waits) read_next_head(sequencer);
+}
+
+/* The state at head is known and good: what follows from it. */
+static void use_state(struct sequencer *sequencer)
+{
+    const struct rollup_state *state = &sequencer->state;
+    const struct da_head head = {state->level, state->accepted, state->applied, state->finalized};
+
+    sequencer->has_state = true;
+    da_poster_head(sequencer->poster, &head);
+    sequencer_keep_posting(sequencer);
+    sequencer_keep_ahead(sequencer);
+    read_pages(sequencer);
+}
+
+static void on_committee(void *context, const json_t *json, const char *failure)
+{
+    struct sequencer *sequencer = context;
+    static uint8_t record[COMMITTEE_RECORD_BYTES_MAX];
+    static struct committee committee;
+    size_t len = 0;
+
+    if (sequencer->stopped) return;
+    if (failure != NULL) {
+        give_up_head(sequencer);
+        return;
+    }
+    bool known = rollup_read_hex(record, &len, sizeof record, json);
+    struct reader reader = reader_make(record, len);
+    if (!known || committee_decode(&committee, &reader) != OK ||
+        !digest_equal(&committee.digest, &sequencer->options.committee->digest)) {
+        sequencer_alarm(sequencer, "the rollup's kernel was packed for another committee");
+        return;
+    }
+    sequencer->knows_committee = true;
+    use_state(sequencer);
+}
+
 static void on_state(void *context, const struct rollup_state *state, const char *failure)
 {
     struct sequencer *sequencer = context;
+    char path[64];
 
     if (log_changed(&sequencer->read_logged, failure != NULL) && failure != NULL)
         log_warn("rollup: state cannot be read: %s; trying again at each level", failure);
     if (sequencer->stopped) return;
     if (failure != NULL || !check_state(sequencer, state)) {
-        sequencer->reading = false;
-        if (!sequencer->stopped && sequencer->head_waits) read_next_head(sequencer);
+        give_up_head(sequencer);
         return;
     }
     if (!sequencer->has_state || state->applied != sequencer->state.applied)
         log_debug("rollup: level %" PRId32 ": accepted %" PRIu64 ", applied %" PRIu64, state->level,
                   state->accepted, state->applied);
     sequencer->state = *state;
-    sequencer->has_state = true;
-    const struct da_head head = {state->level, state->accepted, state->applied, state->finalized};
-    da_poster_head(sequencer->poster, &head);
-    sequencer_keep_posting(sequencer);
-    sequencer_keep_ahead(sequencer);
-    read_pages(sequencer);
+    if (sequencer->knows_committee) {
+        use_state(sequencer);
+    } else if (!state->installed) {
+        give_up_head(sequencer); /* the kernel's first run is in the next level */
+    } else {
+        snprintf(path, sizeof path, "/authorities/%" PRIu64, sequencer->options.committee->epoch);
+        rollup_get_value(sequencer->rollup, on_committee, sequencer, state->hash, path);
+    }
 }
 
 static void read_next_head(struct sequencer *sequencer)

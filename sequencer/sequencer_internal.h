@@ -42,6 +42,7 @@ struct sequencer {
     int32_t timed_level;
     struct rollup_state state;
     bool has_state;
+    bool knows_committee; /* the rollup's is ours */
     struct log_change read_logged;
 
     /* posting */

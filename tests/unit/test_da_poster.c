@@ -137,11 +137,6 @@ static void rollup_open(struct rollup *rollup, uint64_t seed, uint32_t keys)
     assert_non_null(rollup->sent);
 }
 
-static void rollup_close(struct rollup *rollup)
-{
-    free(rollup->sent);
-}
-
 /* The kernel's first run: segments that connect, then pages that are reached. */
 static void take_segments(struct state *state, const struct sent *const *messages, uint32_t count)
 {
@@ -440,86 +435,76 @@ static void nothing_is_posted_twice_without_faults(void **state)
     assert_int_equal(rollup.again, 0);
     /* And the key is kept busy: not many more levels than the bytes need. */
     assert_true(levels <= (int)(bytes / INBOX_OPERATION_BYTES_MAX) * 3 / 2 + 12);
-    rollup_close(&rollup);
+    free(rollup.sent);
+}
+
+/* Runs with the faults of `faults` and `restart`, for some seeds; messages posted again, over all of them. */
+static uint64_t run_with(const struct rollup *faults, uint32_t restart)
+{
+    uint64_t again = 0;
+
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct rollup rollup;
+        rollup_open(&rollup, seed, 1);
+        rollup.lose = faults->lose;
+        rollup.hold = faults->hold;
+        rollup.refuse = faults->refuse;
+        rollup.undo = faults->undo;
+        run(&rollup, restart);
+        again += rollup.again;
+        free(rollup.sent);
+    }
+    return again;
 }
 
 static void lost_messages_are_posted_again(void **state)
 {
+    static const struct rollup faults = {.lose = 20};
+
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct rollup rollup;
-        rollup_open(&rollup, seed, 1);
-        rollup.lose = 20;
-        run(&rollup, 0);
-        assert_true(rollup.again > 0);
-        rollup_close(&rollup);
-    }
+    assert_true(run_with(&faults, 0) > 0);
 }
 
 static void messages_held_up_arrive_in_any_order(void **state)
 {
+    static const struct rollup faults = {.hold = 60};
+
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct rollup rollup;
-        rollup_open(&rollup, seed, 1);
-        rollup.hold = 60;
-        run(&rollup, 0);
-        rollup_close(&rollup);
-    }
+    run_with(&faults, 0);
 }
 
+/* What was taken although the answer was lost is known to the batcher. */
 static void refused_posts_are_made_again(void **state)
 {
+    static const struct rollup faults = {.refuse = 30};
+
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct rollup rollup;
-        rollup_open(&rollup, seed, 1);
-        rollup.refuse = 30;
-        run(&rollup, 0);
-        /* What was taken although the answer was lost is known to the batcher. */
-        assert_int_equal(rollup.again, 0);
-        rollup_close(&rollup);
-    }
+    assert_int_equal(run_with(&faults, 0), 0);
 }
 
 static void undone_levels_are_made_good(void **state)
 {
+    static const struct rollup faults = {.undo = 10};
+
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct rollup rollup;
-        rollup_open(&rollup, seed, 1);
-        rollup.undo = 10;
-        run(&rollup, 0);
-        rollup_close(&rollup);
-    }
+    run_with(&faults, 0);
 }
 
+/* Starting anew costs nothing: the batcher knows what it has. */
 static void a_new_start_needs_no_memory(void **state)
 {
+    static const struct rollup faults = {.lose = 0};
+
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct rollup rollup;
-        rollup_open(&rollup, seed, 1);
-        run(&rollup, 30);
-        /* Starting anew costs nothing: the batcher knows what it has. */
-        assert_int_equal(rollup.again, 0);
-        rollup_close(&rollup);
-    }
+    assert_int_equal(run_with(&faults, 30), 0);
 }
 
 static void everything_at_once_ends_well(void **state)
 {
+    static const struct rollup faults = {.lose = 10, .hold = 30, .refuse = 10, .undo = 4};
+
     (void)state;
-    for (uint64_t seed = 1; seed <= 10; seed++) {
-        struct rollup rollup;
-        rollup_open(&rollup, seed, 1);
-        rollup.lose = 10;
-        rollup.hold = 30;
-        rollup.refuse = 10;
-        rollup.undo = 4;
-        run(&rollup, 5);
-        rollup_close(&rollup);
-    }
+    run_with(&faults, 5);
 }
 
 /* Posts by two sequencers at `level`; which of them did, as bits. */
@@ -559,7 +544,7 @@ static void sequencers_take_turns(void **state)
     }
     for (uint32_t s = 0; s < 2; s++)
         da_poster_free(posters[s]);
-    rollup_close(&rollup);
+    free(rollup.sent);
 }
 
 static void a_standby_takes_over_from_a_dead_owner(void **state)
@@ -587,7 +572,7 @@ static void a_standby_takes_over_from_a_dead_owner(void **state)
     assert_int_equal(waited, 1 + 4 + 3);
     for (uint32_t s = 0; s < 2; s++)
         da_poster_free(posters[s]);
-    rollup_close(&rollup);
+    free(rollup.sent);
 }
 
 /* Headers without a certificate of their own go with one that covers them. */
@@ -608,10 +593,8 @@ static void segments_end_with_a_certificate(void **state)
     assert_int_equal(plan.messages[0].page, DA_SEGMENT);
     assert_int_equal(plan.messages[0].first, 1);
     assert_int_equal(plan.messages[0].index, 3);
-    for (uint32_t i = 1; i < plan.count; i++) {
-        assert_true(plan.messages[i].page != DA_SEGMENT);
-        assert_true(plan.messages[i].index <= 3);
-    }
+    for (uint32_t i = 1; i < plan.count; i++)
+        assert_true(plan.messages[i].page != DA_SEGMENT && plan.messages[i].index <= 3);
     da_poster_free(poster);
 }
 
@@ -626,7 +609,7 @@ static void what_waits_in_the_queue_is_not_posted_again(void **state)
     run(&rollup, 0);
     promised_keys = 1;
     assert_int_equal(rollup.again, 0);
-    rollup_close(&rollup);
+    free(rollup.sent);
 }
 
 /* The poster at `level` of a rollup that has nothing, with the first pre-block. */
