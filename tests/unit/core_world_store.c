@@ -39,6 +39,7 @@ size_t world_table_lower(const struct table *table, struct bytes key)
 
 void world_table_erase(struct table *table, size_t first, size_t count)
 {
+    if (count == 0) return; /* an empty table has no rows to move */
     for (size_t i = first; i < first + count; i++)
         free(table->rows[i].value);
     memmove(&table->rows[first], &table->rows[first + count],
