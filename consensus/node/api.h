@@ -51,10 +51,10 @@
 
 /* Sealed batches without a certificate, and their bytes: 256 buffers of 256 KiB. */
 #define API_BATCHES_IN_FLIGHT_MAX 256u
-#define API_BYTES_IN_FLIGHT_MAX   (8u * 1024u * 1024u)
+#define API_BYTES_IN_FLIGHT_MAX   (3u * 1024u * 1024u)
 
 /* In-flight bytes at which intake stops while the core is pressed. */
-#define API_PRESSED_BYTES_MAX (4u * 1024u * 1024u)
+#define API_PRESSED_BYTES_MAX (2u * 1024u * 1024u)
 
 /* Tickets whose end (COMMITTED or FAILED) is awaited, as a span of numbers. Beyond it intake stops
  * as well. */

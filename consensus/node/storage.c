@@ -35,6 +35,19 @@ struct storage_request *request_queue_pop(struct request_queue *queue)
     return request;
 }
 
+void storage_complete(struct storage *storage, struct storage_request *request, enum status status)
+{
+    (void)storage;
+    request->status = status;
+    /* A client's mailbox has room for all that it may have in flight. */
+    CHECK(mailbox_post(request->client->mailbox, request));
+}
+
+void storage_note_latency(uint64_t *max_us, const struct storage_request *request, uint64_t now_us)
+{
+    *max_us = u64_max(*max_us, u64_minus(now_us, request->submitted_us));
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 struct storage_request *storage_request_new(enum storage_kind kind)
@@ -74,6 +87,12 @@ bool storage_request_add_key(struct storage_request *request, struct bytes key)
     return true;
 }
 
+static struct storage_lane *lane_of(struct storage *storage, enum storage_kind kind)
+{
+    const bool is_record = kind == STORAGE_COMMIT || kind == STORAGE_RETAIN;
+    return is_record ? &storage->records : &storage->batches;
+}
+
 bool storage_submit(struct storage_client *client, struct storage_request *request)
 {
     CHECK(request->kind < STORAGE_KINDS);
@@ -84,7 +103,7 @@ bool storage_submit(struct storage_client *client, struct storage_request *reque
     if (client->in_flight == client->requests_max) return false;
     request->client = client;
     request->submitted_us = storage_now_us();
-    if (!mailbox_post(client->storage->mailbox, request)) return false;
+    if (!mailbox_post(lane_of(client->storage, request->kind)->mailbox, request)) return false;
     client->in_flight++;
     return true;
 }
@@ -253,19 +272,73 @@ static enum status storage_open_log(struct storage *storage,
     return status;
 }
 
-/* Frees everything but the thread. The log before the store: the store's last act is to say that
+static void free_news(struct storage_news *news)
+{
+    store_batch_free(news->batch);
+    free(news);
+}
+
+/* What the records thread had to say when the other had already ended: it is found again at the next
+ * start. */
+static void drop_news(struct storage *storage)
+{
+    struct storage_news *news;
+
+    while ((news = storage->news_first) != NULL) {
+        storage->news_first = news->next;
+        free_news(news);
+    }
+    while (storage->news != NULL && (news = mailbox_take(storage->news)) != NULL)
+        free_news(news);
+}
+
+/* Frees everything but the threads. The log before the store: the store's last act is to say that
  * all is synced. */
 static void storage_free(struct storage *storage)
 {
     for (size_t i = 0; i < CACHE_ENTRIES_MAX; i++)
         buffer_unref(storage->cache[i].buffer);
+    drop_news(storage);
     batch_log_close(storage->log);
     store_close(storage->store);
-    mailbox_close(storage->mailbox);
+    mailbox_close(storage->news);
+    mailbox_close(storage->records.mailbox);
+    mailbox_close(storage->batches.mailbox);
     store_batch_free(storage->retain_batch);
-    storage_request_free(storage->stop);
+    storage_request_free(storage->records.stop);
+    storage_request_free(storage->batches.stop);
     (void)pthread_mutex_destroy(&storage->stats_lock);
     free(storage);
+}
+
+static void lane_stop(struct storage_lane *lane)
+{
+    if (!lane->running) return;
+    /* The mailbox may be full of requests that the thread is about to take. */
+    while (!mailbox_post(lane->mailbox, lane->stop)) {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL);
+    }
+    CHECK(pthread_join(lane->thread, NULL) == 0);
+    lane->running = false;
+}
+
+/* Both lanes run, or none. */
+static enum status storage_start(struct storage *storage, char *ret_error, const char *directory)
+{
+    bool good = mailbox_open(&storage->news, STORAGE_REQUESTS_MAX) == OK &&
+                mailbox_open(&storage->records.mailbox, STORAGE_REQUESTS_MAX) == OK &&
+                mailbox_open(&storage->batches.mailbox, STORAGE_REQUESTS_MAX) == OK;
+
+    if (!good) return store_refuse(ret_error, ERR_IO, "%s: no file descriptor left", directory);
+    storage->batches.running =
+        pthread_create(&storage->batches.thread, NULL, storage_batches_main, storage) == 0;
+    storage->records.running =
+        storage->batches.running &&
+        pthread_create(&storage->records.thread, NULL, storage_records_main, storage) == 0;
+    if (storage->records.running) return OK;
+    lane_stop(&storage->batches);
+    return store_refuse(ret_error, ERR_IO, "%s: no thread to be had", directory);
 }
 
 enum status storage_open(struct storage **ret_storage,
@@ -280,19 +353,16 @@ enum status storage_open(struct storage **ret_storage,
     storage->cache_bytes_max =
         options->cache_bytes == 0 ? STORAGE_CACHE_BYTES : options->cache_bytes;
     storage->retain_batch = store_batch_new();
-    storage->stop = storage_request_new(STORAGE_KINDS);
+    storage->records.stop = storage_request_new(STORAGE_KINDS);
+    storage->batches.stop = storage_request_new(STORAGE_KINDS);
 
     enum status status = store_open(&storage->store, ret_error, &options->store);
     if (status == OK) status = storage_open_log(storage, ret_error, options);
     if (status == OK) status = storage_retain_start(storage, ret_error);
-    if (status == OK && mailbox_open(&storage->mailbox, STORAGE_REQUESTS_MAX) != OK) {
-        status = store_refuse(ret_error, ERR_IO, "%s: no file descriptor left",
-                              options->store.directory);
-    }
-    if (status == OK) storage_publish_stats(storage);
-    if (status == OK && pthread_create(&storage->thread, NULL, storage_thread_main, storage) != 0) {
-        status =
-            store_refuse(ret_error, ERR_IO, "%s: no thread to be had", options->store.directory);
+    if (status == OK) {
+        storage_publish_commits(storage);
+        storage_publish_appends(storage);
+        status = storage_start(storage, ret_error, options->store.directory);
     }
     if (status != OK) {
         storage_free(storage);
@@ -305,11 +375,7 @@ enum status storage_open(struct storage **ret_storage,
 void storage_close(struct storage *storage)
 {
     if (storage == NULL) return;
-    /* The mailbox may be full of requests that the thread is about to take. */
-    while (!mailbox_post(storage->mailbox, storage->stop)) {
-        const struct timespec pause = {.tv_nsec = 1000000};
-        (void)nanosleep(&pause, NULL);
-    }
-    CHECK(pthread_join(storage->thread, NULL) == 0);
+    lane_stop(&storage->records);
+    lane_stop(&storage->batches);
     storage_free(storage);
 }

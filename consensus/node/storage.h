@@ -1,8 +1,11 @@
-/* The storage thread: the only writer of the metadata store and the batch log, and the reader of
- * history.
+/* The storage threads: one writes the metadata store, one writes the batch log and reads both.
  *
- *     loop thread --request--> [mailbox] --> storage thread --same request, answered--> [client's
- * mailbox] gRPC thread --request-->
+ *     loop thread --request--> [mailbox] --> records thread  COMMIT, RETAIN   --same request, answered--+
+ *     gRPC thread --request--> [mailbox] --> batches thread  all other kinds  --same request, answered--+
+ *                                                                       [client's mailbox] <-----------+
+ *
+ * Two, because votes and headers wait for commits, and a commit is some kilobytes where a group of
+ * batches is some megabytes: on a busy disk rounds took as long as groups when one thread did both.
  *
  * A request is a struct that travels there and comes back: whoever submits it gets the same pointer
  * back from its own client's mailbox, with `status` and the answers filled, and frees it. A client
@@ -10,12 +13,12 @@
  * returns false when that bound or the storage mailbox is reached, and the request stays the
  * caller's (hold back and retry after the next completion).
  *
- * Groups form by themselves: the thread takes what gathered while it was writing. Per turn: all
- * commits that gathered become one atomic, synced RocksDB write; all appends become one log write
- * and one fdatasync; then reads, in steps of bounded work (one batch, or some rows), for about as
- * long as the writes took, so that neither starves the other. Commits are done in submission order, appends in submission order,
- * reads in submission order; no order holds between these three: wait for a completion before
- * submitting what rests on it.
+ * Groups form by themselves: a thread takes what gathered while it was writing. All commits that
+ * gathered become one atomic, synced RocksDB write; all appends become one log write and one
+ * fdatasync; then come reads, in steps of bounded work (one batch, or some rows), for about as long
+ * as the write took, so that neither starves the other. Commits are done in submission order, appends
+ * in submission order, reads in submission order; no order holds between these three: wait for a
+ * completion before submitting what rests on it.
  *
  * Fail-stop: after a write failed every request is answered with ERR_IO. The driver must stop the
  * process. */
@@ -25,7 +28,7 @@
 #include "consensus/node/batch_log.h"
 #include "consensus/node/store.h"
 
-/* Requests waiting in the storage mailbox, of all clients. */
+/* Requests waiting in each mailbox, of all clients. */
 #define STORAGE_REQUESTS_MAX 4096u
 
 /* Keys of one READ_ROWS. */
@@ -47,18 +50,18 @@ struct storage_options {
     void *context;
 };
 
-#define STORAGE_RING_BYTES  (24u * 1024u * 1024u)
+#define STORAGE_RING_BYTES  (32u * 1024u * 1024u)
 #define STORAGE_CACHE_BYTES (12u * 1024u * 1024u)
 
 struct storage;
 
-/* Opens store and log and starts the thread. `ret_error` takes STORE_ERROR_BYTES: one line on
+/* Opens store and log and starts the threads. `ret_error` takes STORE_ERROR_BYTES: one line on
  * failure. Errors of store_open and batch_log_open. */
 enum status storage_open(struct storage **ret_storage,
                          char *ret_error,
                          const struct storage_options *options);
 
-/* Finishes what was submitted, stops the thread, flushes and closes. Completions not taken yet stay
+/* Finishes what was submitted, stops the threads, flushes and closes. Completions not taken yet stay
  * in their clients' mailboxes. NULL is fine. */
 void storage_close(struct storage *storage);
 
@@ -154,7 +157,7 @@ void storage_request_free(struct storage_request *request);
  * STORAGE_KEYS_MAX are in. */
 bool storage_request_add_key(struct storage_request *request, struct bytes key);
 
-/* Hands the request to the storage thread. False: no room now, it stays the caller's. */
+/* Hands the request to its thread. False: no room now, it stays the caller's. */
 bool storage_submit(struct storage_client *client, struct storage_request *request);
 
 /* Shorthands: a request is made and submitted; on false nothing was kept. Append takes its own
@@ -176,7 +179,7 @@ bool storage_submit_retain(struct storage_client *client, uint64_t index);
 
 /* ---- looking in ------------------------------------------------------------------------------ */
 
-/* Figures for /metrics and /status, as of the last turn of the thread. From any thread. */
+/* Figures for /metrics and /status, as of the last turns of the threads. From any thread. */
 struct storage_stats {
     struct batch_log_stats log;
     uint64_t store_bytes;    /* estimated, refreshed about once a second */

@@ -1,10 +1,11 @@
-/* What the files of the storage thread share: storage.c (life, clients, requests), storage_thread.c
- * (turns and writes), storage_read.c (reads), storage_retain.c (forgetting). Nobody else includes
- * this. */
+/* What the files of the storage share: storage.c (life, clients, requests), storage_commit.c (the
+ * records thread), storage_retain.c (forgetting, on the same), storage_append.c (the batches thread)
+ * and storage_read.c (reads, on the same). Nobody else includes this. */
 #ifndef CONSENSUS_NODE_STORAGE_INTERNAL_H
 #define CONSENSUS_NODE_STORAGE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/mailbox.h"
 #include "consensus/node/history.h"
@@ -37,21 +38,51 @@ struct storage_client {
     size_t in_flight; /* submitter's thread only */
 };
 
-/* The storage thread's own after start, but for `mailbox`, and `stats` under `stats_lock`. */
-struct storage {
-    struct store *store;
-    struct batch_log *log;
-    const struct committee *committee; /* the caller's, outlives the storage */
+/* A thread and the mailbox before it. */
+struct storage_lane {
     struct mailbox *mailbox;
     pthread_t thread;
     struct storage_request *stop; /* posting it ends the thread */
-    bool stopping;
-    bool failed; /* a write failed: everything is refused */
+    bool running;
+    bool stopping; /* the thread's own */
+};
 
-    struct request_queue appends;
+/* What the records thread has to say to the batches thread: a commit that made pre-blocks, or (batch
+ * NULL) that pre-blocks below `oldest_index` are gone. */
+struct storage_news {
+    struct store_batch *batch; /* owned */
+    uint64_t oldest_index;
+    round_t oldest_round;
+    struct storage_news *next;
+};
+
+struct storage {
+    struct store *store;               /* written by the records thread only, read by both */
+    const struct committee *committee; /* the caller's, outlives the storage */
+    struct storage_lane records;
+    struct storage_lane batches;
+    struct mailbox *news;
+    atomic_bool failed; /* a write failed: everything is refused */
+
+    /* ---- the records thread's own after start: commits, retention ---- */
     struct request_queue commits;
-    struct request_queue reads;
     struct request_queue retains;
+    struct store_batch *retain_batch; /* goes with the next commit */
+    round_t oldest_round;             /* of the oldest and newest pre-block; indexes are in `now` */
+    round_t newest_round;
+    bool retain_done;                /* the first of `retains` is, once retain_batch is committed */
+    struct storage_news *news_first; /* not posted yet, the oldest first */
+    struct storage_news *news_last;
+    uint64_t commits_refreshed_us;
+    uint64_t commits_window_us;
+
+    /* ---- the batches thread's own after start: appends, reads ---- */
+    struct batch_log *log;
+    struct request_queue appends;
+    struct request_queue reads;
+    bool retain_segments; /* a segment may be deletable, with the two below */
+    uint64_t segments_index;
+    round_t segments_round;
 
     /* The read under way: request_queue's first, with what it needs from slice to slice. */
     struct storage_request *read;
@@ -60,21 +91,14 @@ struct storage {
     uint32_t read_key;
     size_t read_used;
 
-    /* Retention. Indexes of the oldest and newest pre-block are in `now`, 0 when there is none. */
-    struct store_batch *retain_batch; /* goes with the next commit */
-    round_t oldest_round;
-    round_t newest_round;
-    bool retain_done;     /* the first of `retains` is, once retain_batch is committed */
-    bool retain_segments; /* a segment may be deletable */
-
     struct cache_entry cache[CACHE_ENTRIES_MAX];
     size_t cache_bytes;
     size_t cache_bytes_max;
     uint64_t cache_clock;
+    uint64_t appends_window_us;
 
-    uint64_t stats_refreshed_us;
-    uint64_t stats_window_us;
-    struct storage_stats now; /* counted here, copied to `stats` */
+    /* Counted here, each field by one of the threads, and copied to `stats` under the lock. */
+    struct storage_stats now;
     pthread_mutex_t stats_lock;
     struct storage_stats stats;
 };
@@ -84,27 +108,44 @@ uint64_t storage_now_us(void);
 /* Answers a request. */
 void storage_complete(struct storage *storage, struct storage_request *request, enum status status);
 
+/* Keeps the longest time from submission to now of this request in `max_us`. */
+void storage_note_latency(uint64_t *max_us, const struct storage_request *request, uint64_t now_us);
+
+/* ---- records thread: storage_commit.c, storage_retain.c --------------------------------------- */
+
+void *storage_records_main(void *argument);
+
 /* Makes the figures of the turn visible to storage_get_stats. */
-void storage_publish_stats(struct storage *storage);
+void storage_publish_commits(struct storage *storage);
 
-void *storage_thread_main(void *argument);
-
-/* Is there a read to go on with? Steps of bounded work, at least one, until this time has come. */
-bool storage_has_read(const struct storage *storage);
-void storage_read_until(struct storage *storage, uint64_t deadline_us);
+/* Has the batches thread told about a commit that was done (takes its batch) or about what is gone
+ * (batch NULL). */
+void storage_tell(struct storage *storage, struct store_batch *batch);
 
 /* Starts to retain what the store says at opening: finds oldest and newest pre-block and tells the
- * log what they execute. */
+ * log what they execute. Before the threads run. */
 enum status storage_retain_start(struct storage *storage, char *ret_error);
 
-/* Notes pre-blocks that a commit is making. */
-void storage_retain_note(struct storage *storage, const struct store_batch *batch);
+/* Notes pre-blocks that a commit made; true when there are any. */
+bool storage_retain_note(struct storage *storage, const struct store_batch *batch);
 
 /* Forgets some pre-blocks: fills retain_batch, to be committed with the next commits. */
 bool storage_has_retain(const struct storage *storage);
 void storage_retain_slice(struct storage *storage);
 
-/* After that commit: answers the requests that are done and deletes at most one segment. */
+/* After that commit: answers the request that is done. */
 void storage_retain_committed(struct storage *storage);
+
+/* ---- batches thread: storage_append.c, storage_read.c ----------------------------------------- */
+
+void *storage_batches_main(void *argument);
+void storage_publish_appends(struct storage *storage);
+
+/* What the pre-blocks of a commit execute is noted in the log. */
+void storage_note_executed(struct batch_log *log, const struct store_batch *batch);
+
+/* Is there a read to go on with? Steps of bounded work, at least one, until this time has come. */
+bool storage_has_read(const struct storage *storage);
+void storage_read_until(struct storage *storage, uint64_t deadline_us);
 
 #endif

@@ -45,10 +45,6 @@ static void note_record(struct storage *storage, const struct preblock_record *r
 {
     const uint64_t index = record->header.index;
 
-    for (uint32_t i = 0; i < record->batches_count; i++) {
-        const struct preblock_batch batch = preblock_record_batch(record, i);
-        batch_log_note_executed(storage->log, &batch.digest, index, record->header.round);
-    }
     if (storage->now.oldest_index == 0) {
         storage->now.oldest_index = index;
         storage->oldest_round = record->header.round;
@@ -56,6 +52,14 @@ static void note_record(struct storage *storage, const struct preblock_record *r
     if (index > storage->now.newest_index) {
         storage->now.newest_index = index;
         storage->newest_round = record->header.round;
+    }
+}
+
+static void note_executed(struct batch_log *log, const struct preblock_record *record)
+{
+    for (uint32_t i = 0; i < record->batches_count; i++) {
+        const struct preblock_batch batch = preblock_record_batch(record, i);
+        batch_log_note_executed(log, &batch.digest, record->header.index, record->header.round);
     }
 }
 
@@ -70,7 +74,9 @@ enum status storage_retain_start(struct storage *storage, char *ret_error)
     while (status == OK && store_cursor_next(cursor, &key, &value)) {
         struct preblock_record record;
         status = preblock_record_open(&record, value);
-        if (status == OK) note_record(storage, &record);
+        if (status != OK) break;
+        note_record(storage, &record);
+        note_executed(storage->log, &record);
     }
     const enum status cursor_status = store_cursor_close(cursor);
     if (status == OK) status = cursor_status;
@@ -79,23 +85,47 @@ enum status storage_retain_start(struct storage *storage, char *ret_error)
                         (unsigned long long)storage->now.newest_index + 1, status_text(status));
 }
 
-void storage_retain_note(struct storage *storage, const struct store_batch *batch)
+/* The next pre-block that the batch makes; false: no more. */
+static bool next_made(struct preblock_record *ret_record,
+                      const struct store_batch *batch,
+                      size_t *offset)
 {
     struct store_change change;
+
+    while (store_batch_next(batch, &change, offset)) {
+        if (change.kind != STORE_PUT || change.table != TABLE_PREBLOCKS) continue;
+        if (preblock_record_open(ret_record, change.value) == OK) return true;
+    }
+    return false;
+}
+
+bool storage_retain_note(struct storage *storage, const struct store_batch *batch)
+{
+    struct preblock_record record;
+    size_t offset = 0;
+    bool any = false;
+
+    while (next_made(&record, batch, &offset)) {
+        note_record(storage, &record);
+        any = true;
+    }
+    return any;
+}
+
+void storage_note_executed(struct batch_log *log, const struct store_batch *batch)
+{
+    struct preblock_record record;
     size_t offset = 0;
 
-    while (store_batch_next(batch, &change, &offset)) {
-        struct preblock_record record;
-        if (change.kind != STORE_PUT || change.table != TABLE_PREBLOCKS) continue;
-        if (preblock_record_open(&record, change.value) == OK) note_record(storage, &record);
-    }
+    while (next_made(&record, batch, &offset))
+        note_executed(log, &record);
 }
 
 /* ---- forgetting ------------------------------------------------------------------------------ */
 
 bool storage_has_retain(const struct storage *storage)
 {
-    return storage->retains.first != NULL || storage->retain_segments;
+    return storage->retains.first != NULL;
 }
 
 /* Deletes the rows that say which pre-block executed a batch, where it was this one. */
@@ -142,7 +172,6 @@ static void forget_below(struct storage *storage, const struct preblock_record *
                              (struct bytes){memory, len});
     storage->now.oldest_index = record->header.index;
     storage->oldest_round = record->header.round;
-    storage->retain_segments = true;
 }
 
 /* May the pre-block with this index become the oldest? */
@@ -195,18 +224,10 @@ void storage_retain_slice(struct storage *storage)
 
 void storage_retain_committed(struct storage *storage)
 {
-    if (storage->retain_segments && !storage->failed && storage->retains.first == NULL) {
-        bool deleted = false;
-        if (batch_log_retain(storage->log, &deleted, storage->now.oldest_index,
-                             storage->oldest_round) != OK) {
-            storage->failed = true;
-        }
-        storage->retain_segments = deleted;
-    }
     if (storage->retains.first == NULL || !(storage->retain_done || storage->failed)) return;
     struct storage_request *request = request_queue_pop(&storage->retains);
     storage->retain_done = false;
-    storage->retain_segments = !storage->failed;
+    storage_tell(storage, NULL);
     request->index = storage->now.oldest_index;
     storage_complete(storage, request, storage->failed ? ERR_IO : OK);
 }
