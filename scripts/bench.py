@@ -97,14 +97,14 @@ def measure(args, cluster):
     tools = f"{args.build}/consensus/tools"
     endpoints = [cluster.url(n, 2) for n in range(1, live + 1)]
     total = args.warm_up + args.duration
+    listener = start(
+        f"{tools}/dsn-listener", "--endpoint", cluster.url(1, 1), "--warm-up", f"{args.warm_up}s",
+        "--duration", f"{args.duration}s", "--summary-json",
+    )
     spammer = start(
         f"{tools}/dsn-spammer", "--endpoint", ",".join(endpoints), *(["--rate", str(args.rate)] if args.rate else ["--max-rate"]),
         "--size", str(args.size), "--connections", str(args.streams), "--group", str(args.group),
         "--duration", f"{total + 2}s", "--json",
-    )
-    listener = start(
-        f"{tools}/dsn-listener", "--endpoint", cluster.url(1, 1), "--warm-up", f"{args.warm_up}s",
-        "--duration", f"{args.duration}s", "--summary-json",
     )
     try:
         time.sleep(args.warm_up)

@@ -65,24 +65,40 @@ static void batch_log_forget(struct batch_log *log,
     segment->batches -= before - batch_index_count(log->index);
 }
 
+/* The bytes of the file, from the disk or, `ahead`, from what was read ahead. */
+static enum status batch_log_read_pages(struct batch_log *log,
+                                        uint8_t *data,
+                                        struct segment *segment,
+                                        uint64_t offset,
+                                        size_t len,
+                                        bool ahead)
+{
+    size_t got = 0;
+    enum status status = batch_log_use_segment(log, segment);
+
+    if (status != OK) return status;
+    if (ahead) return batch_ahead_read(&log->ahead, data, segment, offset, len);
+    log->stats.disk_reads++;
+    status = segment_read(segment, data, &got, offset, len);
+    if (status == OK && got != len) status = ERR_CORRUPT;
+    return status;
+}
+
 /* Reads the first `pages` pages of the record at `place` into `data` and decodes its log header. */
 static enum status batch_log_read_record(struct batch_log *log,
                                          uint8_t *data,
                                          struct batch_record *ret_record,
                                          struct batch_place place,
-                                         uint32_t pages)
+                                         uint32_t pages,
+                                         bool ahead)
 {
     struct segment *segment = segment_of(log, place);
     const uint64_t offset = (uint64_t)place.page * SEGMENT_PAGE;
     const size_t len = (size_t)pages * SEGMENT_PAGE;
     uint64_t synced = 0;
-    size_t got = 0;
 
-    enum status status = batch_log_use_segment(log, segment);
-    if (status == OK) status = segment_read(segment, data, &got, offset, len);
+    const enum status status = batch_log_read_pages(log, data, segment, offset, len, ahead);
     if (status != OK) return status;
-    log->stats.disk_reads++;
-    if (got != len) return ERR_CORRUPT;
     if (!segment_record_decode(ret_record, &synced, segment, offset, data)) return ERR_CORRUPT;
     return segment_record_bytes(ret_record->bytes) == (uint64_t)place.pages * SEGMENT_PAGE
                ? OK
@@ -108,7 +124,7 @@ enum status batch_log_locate(struct batch_log *log,
         } else {
             if (page == NULL)
                 CHECK(posix_memalign((void **)&page, SEGMENT_PAGE, SEGMENT_PAGE) == 0);
-            status = batch_log_read_record(log, page, &record, place, 1);
+            status = batch_log_read_record(log, page, &record, place, 1, false);
         }
         if (status == OK && !digest_equal(&record.digest, digest)) continue;
         if (status == ERR_CORRUPT) batch_log_forget(log, digest, place);
@@ -141,11 +157,13 @@ static enum status batch_log_read_whole(struct batch_log *log,
                                         struct buffer **ret_buffer,
                                         struct batch_record *ret_record,
                                         const struct digest *digest,
-                                        struct batch_place place)
+                                        struct batch_place place,
+                                        bool ahead)
 {
     struct buffer *buffer = buffer_new((size_t)place.pages * SEGMENT_PAGE);
     struct digest root;
-    enum status status = batch_log_read_record(log, buffer->data, ret_record, place, place.pages);
+    enum status status =
+        batch_log_read_record(log, buffer->data, ret_record, place, place.pages, ahead);
 
     if (status == OK && !digest_equal(&ret_record->digest, digest)) status = ERR_NOT_FOUND;
     if (status == OK) {
@@ -162,10 +180,11 @@ static enum status batch_log_read_whole(struct batch_log *log,
     return OK;
 }
 
-enum status batch_log_read(struct batch_log *log,
-                           struct buffer **ret_buffer,
-                           struct batch_record *ret_record,
-                           const struct digest *digest)
+static enum status batch_log_read_by(struct batch_log *log,
+                                     struct buffer **ret_buffer,
+                                     struct batch_record *ret_record,
+                                     const struct digest *digest,
+                                     bool ahead)
 {
     enum status result = ERR_NOT_FOUND;
     struct batch_place place;
@@ -180,12 +199,29 @@ enum status batch_log_read(struct batch_log *log,
             *ret_buffer = buffer_ref(entry->buffer);
             return OK;
         }
-        const enum status status = batch_log_read_whole(log, ret_buffer, ret_record, digest, place);
+        const enum status status =
+            batch_log_read_whole(log, ret_buffer, ret_record, digest, place, ahead);
         if (status == OK) return OK;
         if (status == ERR_CORRUPT) batch_log_forget(log, digest, place);
         if (status != ERR_NOT_FOUND) result = status;
     }
     return result;
+}
+
+enum status batch_log_read(struct batch_log *log,
+                           struct buffer **ret_buffer,
+                           struct batch_record *ret_record,
+                           const struct digest *digest)
+{
+    return batch_log_read_by(log, ret_buffer, ret_record, digest, false);
+}
+
+enum status batch_log_read_ahead(struct batch_log *log,
+                                 struct buffer **ret_buffer,
+                                 struct batch_record *ret_record,
+                                 const struct digest *digest)
+{
+    return batch_log_read_by(log, ret_buffer, ret_record, digest, true);
 }
 
 /* ---- retention ------------------------------------------------------------------------------- */
@@ -230,6 +266,7 @@ enum status batch_log_retain(struct batch_log *log,
     if (oldest->fd >= 0) log->open_count--;
     segment_close(oldest);
     batch_ring_drop_segment(&log->ring, oldest->number);
+    batch_ahead_drop_segment(&log->ahead, oldest->number);
     batch_index_drop_below(log->index, oldest->number + 1, oldest->batches);
     log->segments_count--;
     memmove(log->segments, log->segments + 1, log->segments_count * sizeof *log->segments);
@@ -292,6 +329,7 @@ void batch_log_close(struct batch_log *log)
         (void)syncfs(log->segments[log->segments_count - 1].fd);
     }
     batch_ring_close(&log->ring);
+    batch_ahead_close(&log->ahead);
     for (size_t i = 0; i < log->segments_count; i++)
         segment_close(&log->segments[i]);
     batch_index_free(log->index);
@@ -303,6 +341,7 @@ void batch_log_close(struct batch_log *log)
 void batch_log_get_stats(const struct batch_log *log, struct batch_log_stats *ret_stats)
 {
     *ret_stats = log->stats;
+    ret_stats->disk_reads += log->ahead.reads;
     ret_stats->segments = log->segments_count;
     ret_stats->batches = batch_index_count(log->index);
     ret_stats->direct = log->direct;

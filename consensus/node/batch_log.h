@@ -100,6 +100,12 @@ enum status batch_log_read(struct batch_log *log,
                            struct batch_record *ret_record,
                            const struct digest *digest);
 
+/* The same for who goes on with what was appended next: reads ahead (batch_ahead.h). */
+enum status batch_log_read_ahead(struct batch_log *log,
+                                 struct buffer **ret_buffer,
+                                 struct batch_record *ret_record,
+                                 const struct digest *digest);
+
 /* ---- retention ------------------------------------------------------------------------------- */
 
 /* Pre-block `index` of leader round `round` executes this batch: its segment is kept while

@@ -2,6 +2,7 @@
 #ifndef CONSENSUS_NODE_BATCH_LOG_INTERNAL_H
 #define CONSENSUS_NODE_BATCH_LOG_INTERNAL_H
 
+#include "consensus/node/batch_ahead.h"
 #include "consensus/node/batch_ring.h"
 #include "consensus/node/batch_segment.h"
 #include "consensus/node/store_error.h"
@@ -28,6 +29,7 @@ struct batch_log {
     struct batch_index *index;
     round_t newest_round; /* of the pre-blocks noted */
     struct batch_ring ring;
+    struct batch_ahead ahead;
     struct batch_log_stats stats;
 };
 

@@ -181,7 +181,7 @@ static enum status history_write_batch(struct history *history, const struct pre
     struct buffer *buffer = NULL;
     struct batch_record record;
 
-    const enum status status = batch_log_read(history->log, &buffer, &record, &batch->digest);
+    const enum status status = batch_log_read_ahead(history->log, &buffer, &record, &batch->digest);
     if (status == ERR_NOT_FOUND) return ERR_MISSING;
     if (status != OK) return status;
     const bool right = record.bytes == batch->bytes;

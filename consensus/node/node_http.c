@@ -109,6 +109,8 @@ static void machine_metrics(struct metrics *metrics, struct node *node)
     storage_get_stats(node->storage, &storage);
     gauge(metrics, "dsn_disk_bytes", (double)(storage.store_bytes + storage.log.bytes));
     counter(metrics, "dsn_commits_total", (double)storage.commits);
+    counter(metrics, "dsn_batch_memory_reads_total", (double)storage.log.ring_hits);
+    counter(metrics, "dsn_batch_disk_reads_total", (double)storage.log.disk_reads);
     gauge(metrics, "dsn_commit_seconds_max", (double)storage.commit_us_max / 1e6);
     gauge(metrics, "dsn_append_seconds_max", (double)storage.append_us_max / 1e6);
     gauge(metrics, "dsn_outbox_actions", (double)outbox_count(node->outbox));

@@ -50,7 +50,7 @@ struct storage_options {
     void *context;
 };
 
-#define STORAGE_RING_BYTES  (32u * 1024u * 1024u)
+#define STORAGE_RING_BYTES  (64u * 1024u * 1024u)
 #define STORAGE_CACHE_BYTES (12u * 1024u * 1024u)
 
 struct storage;
