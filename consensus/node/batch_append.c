@@ -15,119 +15,156 @@ enum status batch_log_roll(struct batch_log *log)
         number = last->number + 1;
         previous_bytes = last->bytes;
         if (log->sync == SYNC_ALWAYS) status = segment_sync(last);
+        segment_close(last);
     }
     if (status == OK) {
         status = segment_create(&segment, log->directory, number, previous_bytes, log->direct,
                                 log->sync == SYNC_ALWAYS);
     }
     if (status != OK) return status;
-    log->direct = segment.direct;
     segment.synced = segment.bytes;
+    pthread_mutex_lock(&log->lock);
+    log->direct = segment.direct;
     segment.used_round = log->newest_round;
     (void)batch_log_add_segment(log, &segment);
+    pthread_mutex_unlock(&log->lock);
     return OK;
 }
 
-/* Records of one group that go to the segment now written, as parts of one write. */
-struct run {
+/* One group on its way: what is in the run goes to the segment now written, as parts of one write; what is
+ * placed enters index and ring when all of it is durable. */
+struct group {
+    const struct batch_log_item *items;
     struct iovec parts[BATCH_LOG_GROUP_MAX];
-    int count;
-    uint64_t bytes;
+    int parts_count;
+    uint64_t run_bytes;
+    size_t placed[BATCH_LOG_GROUP_MAX]; /* items */
+    struct batch_place places[BATCH_LOG_GROUP_MAX];
+    size_t placed_count;
 };
 
-static enum status batch_log_flush_run(struct batch_log *log, struct run *run)
+static struct segment *last_segment(struct batch_log *log)
 {
-    struct segment *segment = &log->segments[log->segments_count - 1];
+    return &log->segments[log->segments_count - 1];
+}
 
-    if (run->count == 0) return OK;
-    const enum status status = segment_write(segment, run->parts, run->count, segment->bytes);
+static enum status flush_run(struct batch_log *log, struct group *group)
+{
+    struct segment *segment = last_segment(log);
+
+    if (group->parts_count == 0) return OK;
+    const enum status status =
+        segment_write(segment, group->parts, group->parts_count, segment->bytes);
     if (status != OK) return status;
-    segment->bytes += run->bytes;
-    log->stats.appended += run->bytes;
+    pthread_mutex_lock(&log->lock);
+    segment->bytes += group->run_bytes;
+    log->stats.appended += group->run_bytes;
     log->direct = segment->direct;
-    run->count = 0;
-    run->bytes = 0;
+    pthread_mutex_unlock(&log->lock);
+    group->parts_count = 0;
+    group->run_bytes = 0;
     return OK;
 }
 
-/* Places one batch at the end of the run: fills in its log header and padding, and enters it in the
- * index. */
-static void batch_log_place(struct batch_log *log,
-                            struct run *run,
-                            const struct batch_log_item *item)
+/* Places one batch at the end of the run: fills in its log header and padding. */
+static void place_item(struct batch_log *log, struct group *group, size_t number)
 {
-    struct segment *segment = &log->segments[log->segments_count - 1];
+    const struct batch_log_item *item = &group->items[number];
+    const struct segment *segment = last_segment(log);
     const uint64_t bytes = segment_record_bytes(item->record.bytes);
-    const uint64_t offset = segment->bytes + run->bytes;
+    const uint64_t offset = segment->bytes + group->run_bytes;
     const size_t end = (size_t)BUFFER_BATCH + item->record.bytes;
-    const struct batch_place place = {.segment = segment->number,
-                                      .page = (uint32_t)(offset / SEGMENT_PAGE) & 0xffffffu,
-                                      .pages = (uint8_t)(bytes / SEGMENT_PAGE)};
 
     CHECK(item->buffer->capacity >= bytes);
     CHECK(offset % SEGMENT_PAGE == 0);
     segment_record_encode(item->buffer->data, segment, offset, &item->record);
     memset(item->buffer->data + end, 0, (size_t)bytes - end);
-    run->parts[run->count++] = (struct iovec){item->buffer->data, (size_t)bytes};
-    run->bytes += bytes;
-    CHECK(batch_index_add(log->index, &item->record.digest, place));
-    segment->batches++;
-    segment->used_round = log->newest_round;
-    batch_ring_add(&log->ring, place, item);
+    group->parts[group->parts_count++] = (struct iovec){item->buffer->data, (size_t)bytes};
+    group->run_bytes += bytes;
+    group->placed[group->placed_count] = number;
+    group->places[group->placed_count++] =
+        (struct batch_place){.segment = segment->number,
+                             .page = (uint32_t)(offset / SEGMENT_PAGE) & 0xffffffu,
+                             .pages = (uint8_t)(bytes / SEGMENT_PAGE)};
 }
 
-static enum status batch_log_write_group(struct batch_log *log,
-                                         const struct batch_log_item *items,
-                                         size_t count)
+/* Is the item's digest held, or placed in this group already? */
+static bool is_held(struct batch_log *log, const struct group *group, size_t number)
 {
-    struct run run = {.count = 0};
+    const struct digest *digest = &group->items[number].record.digest;
     struct batch_record record;
     struct batch_place place;
+
+    for (size_t i = 0; i < group->placed_count; i++) {
+        if (digest_equal(&group->items[group->placed[i]].record.digest, digest)) return true;
+    }
+    return batch_log_locate(log, &log->append_files, &place, &record, digest) == OK;
+}
+
+/* The run ends where the segment is full, and the next segment begins. */
+static enum status roll_when_full(struct batch_log *log, struct group *group, uint32_t bytes)
+{
+    const uint64_t end = last_segment(log)->bytes + group->run_bytes;
+
+    if (end + segment_record_bytes(bytes) <= log->segment_bytes || end <= SEGMENT_PAGE) return OK;
+    const enum status status = flush_run(log, group);
+    return status == OK ? batch_log_roll(log) : status;
+}
+
+static enum status write_group(struct batch_log *log, struct group *group, size_t count)
+{
     enum status status = OK;
 
     for (size_t i = 0; status == OK && i < count; i++) {
-        CHECK(items[i].record.bytes > 0);
-        CHECK(items[i].record.bytes <= BATCH_BYTES_MAX);
-        /* A candidate may be a record of this very group: then it has to be in the file to be
-         * looked at. */
-        uint64_t cursor = 0;
-        if (batch_index_next(log->index, &place, &cursor, &items[i].record.digest)) {
-            status = batch_log_flush_run(log, &run);
-            if (status != OK) break;
-            if (batch_log_locate(log, &place, &record, &items[i].record.digest) == OK) continue;
-        }
-        const struct segment *last = &log->segments[log->segments_count - 1];
-        if (last->bytes + run.bytes + segment_record_bytes(items[i].record.bytes) >
-                log->segment_bytes &&
-            last->bytes + run.bytes > SEGMENT_PAGE) {
-            status = batch_log_flush_run(log, &run);
-            if (status == OK) status = batch_log_roll(log);
-        }
-        if (status == OK) batch_log_place(log, &run, &items[i]);
+        const uint32_t bytes = group->items[i].record.bytes;
+        CHECK(bytes > 0);
+        CHECK(bytes <= BATCH_BYTES_MAX);
+        if (is_held(log, group, i)) continue;
+        status = roll_when_full(log, group, bytes);
+        if (status == OK) place_item(log, group, i);
     }
-    if (status == OK) status = batch_log_flush_run(log, &run);
-    struct segment *last = &log->segments[log->segments_count - 1];
-    if (status == OK && log->sync == SYNC_ALWAYS && last->synced != last->bytes) {
+    if (status == OK) status = flush_run(log, group);
+    struct segment *last = last_segment(log);
+    if (status == OK && log->sync == SYNC_ALWAYS && last->synced != last->bytes)
         status = segment_sync(last);
-    }
     /* With SYNC_PROCESS a finished write is as durable as it gets. */
     if (status == OK) last->synced = last->bytes;
     return status;
+}
+
+static void publish_group(struct batch_log *log, const struct group *group)
+{
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < group->placed_count; i++) {
+        const struct batch_log_item *item = &group->items[group->placed[i]];
+        struct segment *segment = batch_log_segment(log, group->places[i]);
+        CHECK(segment != NULL);
+        CHECK(batch_index_add(log->index, &item->record.digest, group->places[i]));
+        segment->batches++;
+        segment->used_round = log->newest_round;
+        batch_ring_add(&log->ring, group->places[i], item);
+    }
+    log->stats.groups++;
+    pthread_mutex_unlock(&log->lock);
 }
 
 enum status batch_log_append(struct batch_log *log,
                              const struct batch_log_item *items,
                              size_t count)
 {
+    struct group group = {.items = items};
+
     CHECK(count <= BATCH_LOG_GROUP_MAX);
     if (log->failed) return ERR_IO;
-    if (batch_index_count(log->index) + count > BATCH_LOG_ENTRIES_MAX) return ERR_FULL;
+    pthread_mutex_lock(&log->lock);
+    const bool full = batch_index_count(log->index) + count > BATCH_LOG_ENTRIES_MAX;
+    pthread_mutex_unlock(&log->lock);
+    if (full) return ERR_FULL;
 
-    const enum status status = batch_log_write_group(log, items, count);
-    if (status != OK) {
+    if (write_group(log, &group, count) != OK) {
         log->failed = true;
         return ERR_IO;
     }
-    log->stats.groups++;
+    publish_group(log, &group);
     return OK;
 }

@@ -21,7 +21,8 @@
  *
  * Retention works on whole segments: see batch_log_note_executed and batch_log_retain.
  *
- * Threads: one at a time. docs/protocol.md, storage. */
+ * Threads: one may append and retain while another one finds and reads; figures are for any. A batch is
+ * found once its group is durable, not earlier. docs/protocol.md, storage. */
 #ifndef CONSENSUS_NODE_BATCH_LOG_H
 #define CONSENSUS_NODE_BATCH_LOG_H
 
@@ -135,6 +136,6 @@ struct batch_log_stats {
     uint64_t disk_reads;
     bool direct; /* O_DIRECT is in use */
 };
-void batch_log_get_stats(const struct batch_log *log, struct batch_log_stats *ret_stats);
+void batch_log_get_stats(struct batch_log *log, struct batch_log_stats *ret_stats);
 
 #endif

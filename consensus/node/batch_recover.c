@@ -209,7 +209,7 @@ static enum status recover_index(struct batch_log *log,
                                           .pages = (uint8_t)(walk.last_bytes / SEGMENT_PAGE)};
         struct batch_place earlier;
         struct batch_record other;
-        if (batch_log_locate(log, &earlier, &other, &record.digest) == OK) {
+        if (batch_log_locate(log, &log->append_files, &earlier, &other, &record.digest) == OK) {
             batch_index_remove(log->index, &record.digest, earlier);
             log->segments[earlier.segment - log->segments[0].number].batches--;
         }
@@ -313,10 +313,7 @@ static enum status recover_segment(struct batch_log *log,
     struct segment *segment = batch_log_add_segment(log, &opened);
     if (last) status = recover_tail(log, ret_error, segment);
     if (status == OK) status = recover_index(log, ret_error, segment, options);
-    if (status == OK && !last) {
-        segment_close(segment);
-        log->open_count--;
-    }
+    if (!last) segment_close(segment);
     return status;
 }
 
@@ -339,7 +336,8 @@ enum status batch_log_recover(struct batch_log *log,
      */
     if (status == OK && log->segments_count > 0) {
         struct segment *end = &log->segments[log->segments_count - 1];
-        if (batch_log_use_segment(log, end) != OK) status = refuse_io(ret_error, log, end);
+        if (end->fd < 0 && segment_reopen(end, log->directory) != OK)
+            status = refuse_io(ret_error, log, end);
     }
     return status;
 }

@@ -89,8 +89,8 @@ bool storage_request_add_key(struct storage_request *request, struct bytes key)
 
 static struct storage_lane *lane_of(struct storage *storage, enum storage_kind kind)
 {
-    const bool is_record = kind == STORAGE_COMMIT || kind == STORAGE_RETAIN;
-    return is_record ? &storage->records : &storage->batches;
+    if (kind == STORAGE_COMMIT || kind == STORAGE_RETAIN) return &storage->records;
+    return kind == STORAGE_APPEND ? &storage->batches : &storage->reads;
 }
 
 bool storage_submit(struct storage_client *client, struct storage_request *request)
@@ -304,9 +304,11 @@ static void storage_free(struct storage *storage)
     mailbox_close(storage->news);
     mailbox_close(storage->records.mailbox);
     mailbox_close(storage->batches.mailbox);
+    mailbox_close(storage->reads.mailbox);
     store_batch_free(storage->retain_batch);
     storage_request_free(storage->records.stop);
     storage_request_free(storage->batches.stop);
+    storage_request_free(storage->reads.stop);
     (void)pthread_mutex_destroy(&storage->stats_lock);
     free(storage);
 }
@@ -323,21 +325,34 @@ static void lane_stop(struct storage_lane *lane)
     lane->running = false;
 }
 
-/* Both lanes run, or none. */
+/* What commits and appends lead to is read in the end: in this order. */
+static void stop_all(struct storage *storage)
+{
+    lane_stop(&storage->records);
+    lane_stop(&storage->batches);
+    lane_stop(&storage->reads);
+}
+
+/* All lanes run, or none. */
 static enum status storage_start(struct storage *storage, char *ret_error, const char *directory)
 {
-    bool good = mailbox_open(&storage->news, STORAGE_REQUESTS_MAX) == OK &&
-                mailbox_open(&storage->records.mailbox, STORAGE_REQUESTS_MAX) == OK &&
-                mailbox_open(&storage->batches.mailbox, STORAGE_REQUESTS_MAX) == OK;
+    const struct {
+        struct storage_lane *lane;
+        void *(*run)(void *argument);
+    } lanes[] = {{&storage->records, storage_records_main},
+                 {&storage->batches, storage_batches_main},
+                 {&storage->reads, storage_reads_main}};
+    bool good = mailbox_open(&storage->news, STORAGE_REQUESTS_MAX) == OK;
 
+    for (size_t i = 0; i < 3 && good; i++)
+        good = mailbox_open(&lanes[i].lane->mailbox, STORAGE_REQUESTS_MAX) == OK;
     if (!good) return store_refuse(ret_error, ERR_IO, "%s: no file descriptor left", directory);
-    storage->batches.running =
-        pthread_create(&storage->batches.thread, NULL, storage_batches_main, storage) == 0;
-    storage->records.running =
-        storage->batches.running &&
-        pthread_create(&storage->records.thread, NULL, storage_records_main, storage) == 0;
-    if (storage->records.running) return OK;
-    lane_stop(&storage->batches);
+    for (size_t i = 0; i < 3 && good; i++) {
+        good = pthread_create(&lanes[i].lane->thread, NULL, lanes[i].run, storage) == 0;
+        lanes[i].lane->running = good;
+    }
+    if (good) return OK;
+    stop_all(storage);
     return store_refuse(ret_error, ERR_IO, "%s: no thread to be had", directory);
 }
 
@@ -355,6 +370,7 @@ enum status storage_open(struct storage **ret_storage,
     storage->retain_batch = store_batch_new();
     storage->records.stop = storage_request_new(STORAGE_KINDS);
     storage->batches.stop = storage_request_new(STORAGE_KINDS);
+    storage->reads.stop = storage_request_new(STORAGE_KINDS);
 
     enum status status = store_open(&storage->store, ret_error, &options->store);
     if (status == OK) status = storage_open_log(storage, ret_error, options);
@@ -375,7 +391,6 @@ enum status storage_open(struct storage **ret_storage,
 void storage_close(struct storage *storage)
 {
     if (storage == NULL) return;
-    lane_stop(&storage->records);
-    lane_stop(&storage->batches);
+    stop_all(storage);
     storage_free(storage);
 }

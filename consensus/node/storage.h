@@ -1,11 +1,13 @@
-/* The storage threads: one writes the metadata store, one writes the batch log and reads both.
+/* The storage threads: one writes the metadata store, one the batch log, one reads both.
  *
- *     loop thread --request--> [mailbox] --> records thread  COMMIT, RETAIN   --same request, answered--+
- *     gRPC thread --request--> [mailbox] --> batches thread  all other kinds  --same request, answered--+
- *                                                                       [client's mailbox] <-----------+
+ *     submitter --request--> [mailbox] --> records thread   COMMIT, RETAIN        --+
+ *               --request--> [mailbox] --> batches thread   APPEND                --+-> [client's
+ *               --request--> [mailbox] --> reads thread     FIND, READ, SCAN, EXPORT +   mailbox]
  *
- * Two, because votes and headers wait for commits, and a commit is some kilobytes where a group of
- * batches is some megabytes: on a busy disk rounds took as long as groups when one thread did both.
+ * Three, because votes and headers wait for commits, and a commit is some kilobytes where a group of
+ * batches is some megabytes; and because a reader of old history must not hold up what is new. With one
+ * thread for all, rounds on a busy disk took as long as groups, and a node with a subscriber that had
+ * fallen behind fell behind itself.
  *
  * A request is a struct that travels there and comes back: whoever submits it gets the same pointer
  * back from its own client's mailbox, with `status` and the answers filled, and frees it. A client
@@ -15,10 +17,9 @@
  *
  * Groups form by themselves: a thread takes what gathered while it was writing. All commits that
  * gathered become one atomic, synced RocksDB write; all appends become one log write and one
- * fdatasync; then come reads, in steps of bounded work (one batch, or some rows), for about as long
- * as the write took, so that neither starves the other. Commits are done in submission order, appends
- * in submission order, reads in submission order; no order holds between these three: wait for a
- * completion before submitting what rests on it.
+ * fdatasync. Exports are assembled step by step, and whatever else is to be read goes before the next
+ * step. Commits, appends, exports and other reads are done in submission order each; no order holds
+ * between these four: wait for a completion before submitting what rests on it.
  *
  * Fail-stop: after a write failed every request is answered with ERR_IO. The driver must stop the
  * process. */

@@ -1,4 +1,4 @@
-/* The batches thread: all writes to the batch log, and every read. */
+/* The batches thread: all writes to the batch log. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -8,36 +8,10 @@
 /* Bytes of batches written in one turn: what comes meanwhile waits for it, a few milliseconds. */
 #define GROUP_BYTES_MAX (2u * 1024u * 1024u)
 
-/* Reads that are waiting get at least this long in a turn. */
-#define READ_US_MIN 1000u
-
 /* Maxima are kept for this long. */
 #define STATS_WINDOW_US 10000000u
 
 /* ---- taking ---------------------------------------------------------------------------------- */
-
-static void sort_request(struct storage *storage, struct storage_request *request)
-{
-    switch (request->kind) {
-    case STORAGE_APPEND:
-        request_queue_push(&storage->appends, request);
-        return;
-    case STORAGE_FIND_BATCH:
-    case STORAGE_READ_BATCH:
-    case STORAGE_READ_ROWS:
-    case STORAGE_SCAN_ROWS:
-    case STORAGE_EXPORT:
-        request_queue_push(&storage->reads, request);
-        return;
-    case STORAGE_KINDS:
-        storage->batches.stopping = true;
-        return;
-    case STORAGE_COMMIT:
-    case STORAGE_RETAIN:
-        break;
-    }
-    CHECK(false);
-}
 
 static void take_news(struct storage *storage)
 {
@@ -61,15 +35,20 @@ static void gather(struct storage *storage)
 {
     struct storage_request *request;
 
-    while ((request = mailbox_take(storage->batches.mailbox)) != NULL)
-        sort_request(storage, request);
+    while ((request = mailbox_take(storage->batches.mailbox)) != NULL) {
+        if (request->kind == STORAGE_APPEND) {
+            request_queue_push(&storage->appends, request);
+        } else {
+            CHECK(request == storage->batches.stop);
+            storage->batches.stopping = true;
+        }
+    }
     take_news(storage);
 }
 
 static bool is_idle(const struct storage *storage)
 {
-    return storage->appends.first == NULL && !storage_has_read(storage) &&
-           !storage->retain_segments;
+    return storage->appends.first == NULL && !storage->retain_segments;
 }
 
 static void wait_for_work(struct storage *storage)
@@ -137,8 +116,6 @@ void storage_publish_appends(struct storage *storage)
 
     pthread_mutex_lock(&storage->stats_lock);
     batch_log_get_stats(storage->log, &stats->log);
-    stats->exports = now->exports;
-    stats->export_cache_hits = now->export_cache_hits;
     stats->append_us_max = now->append_us_max;
     stats->failed = storage->failed;
     pthread_mutex_unlock(&storage->stats_lock);
@@ -150,21 +127,6 @@ void storage_publish_appends(struct storage *storage)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-/* Reads get as long as the writes took, so that under load exports keep up with what is appended,
- * and writes at least half of the time. */
-static void turn(struct storage *storage)
-{
-    const uint64_t begin_us = storage_now_us();
-
-    do_appends(storage);
-    retain_segments(storage);
-    if (storage_has_read(storage)) {
-        const uint64_t now_us = storage_now_us();
-        storage_read_until(storage, now_us + u64_max(READ_US_MIN, now_us - begin_us));
-    }
-    storage_publish_appends(storage);
-}
-
 void *storage_batches_main(void *argument)
 {
     struct storage *storage = argument;
@@ -172,7 +134,9 @@ void *storage_batches_main(void *argument)
     for (;;) {
         gather(storage);
         if (!is_idle(storage)) {
-            turn(storage);
+            do_appends(storage);
+            retain_segments(storage);
+            storage_publish_appends(storage);
         } else if (storage->batches.stopping) {
             return NULL;
         } else {

@@ -1,6 +1,6 @@
 /* What the files of the storage share: storage.c (life, clients, requests), storage_commit.c (the
  * records thread), storage_retain.c (forgetting, on the same), storage_append.c (the batches thread)
- * and storage_read.c (reads, on the same). Nobody else includes this. */
+ * and storage_read.c (the reads thread). Nobody else includes this. */
 #ifndef CONSENSUS_NODE_STORAGE_INTERNAL_H
 #define CONSENSUS_NODE_STORAGE_INTERNAL_H
 
@@ -57,10 +57,12 @@ struct storage_news {
 };
 
 struct storage {
-    struct store *store;               /* written by the records thread only, read by both */
+    struct store *store;   /* written by the records thread only, read by all */
+    struct batch_log *log; /* written by the batches thread only, read by the reads thread */
     const struct committee *committee; /* the caller's, outlives the storage */
     struct storage_lane records;
     struct storage_lane batches;
+    struct storage_lane reads;
     struct mailbox *news;
     atomic_bool failed; /* a write failed: everything is refused */
 
@@ -76,26 +78,21 @@ struct storage {
     uint64_t commits_refreshed_us;
     uint64_t commits_window_us;
 
-    /* ---- the batches thread's own after start: appends, reads ---- */
-    struct batch_log *log;
+    /* ---- the batches thread's own after start: appends ---- */
     struct request_queue appends;
-    struct request_queue reads;
     bool retain_segments; /* a segment may be deletable, with the two below */
     uint64_t segments_index;
     round_t segments_round;
+    uint64_t appends_window_us;
 
-    /* The read under way: request_queue's first, with what it needs from slice to slice. */
-    struct storage_request *read;
-    struct history *read_history;
-    struct store_cursor *read_cursor;
-    uint32_t read_key;
-    size_t read_used;
-
+    /* ---- the reads thread's own after start ---- */
+    struct request_queue finds; /* everything but exports: before them, consensus may wait for it */
+    struct request_queue exports;
+    struct history *history; /* of the first of `exports`, being assembled */
     struct cache_entry cache[CACHE_ENTRIES_MAX];
     size_t cache_bytes;
     size_t cache_bytes_max;
     uint64_t cache_clock;
-    uint64_t appends_window_us;
 
     /* Counted here, each field by one of the threads, and copied to `stats` under the lock. */
     struct storage_stats now;
@@ -136,7 +133,7 @@ void storage_retain_slice(struct storage *storage);
 /* After that commit: answers the request that is done. */
 void storage_retain_committed(struct storage *storage);
 
-/* ---- batches thread: storage_append.c, storage_read.c ----------------------------------------- */
+/* ---- batches thread: storage_append.c --------------------------------------------------------- */
 
 void *storage_batches_main(void *argument);
 void storage_publish_appends(struct storage *storage);
@@ -144,8 +141,9 @@ void storage_publish_appends(struct storage *storage);
 /* What the pre-blocks of a commit execute is noted in the log. */
 void storage_note_executed(struct batch_log *log, const struct store_batch *batch);
 
-/* Is there a read to go on with? Steps of bounded work, at least one, until this time has come. */
-bool storage_has_read(const struct storage *storage);
-void storage_read_until(struct storage *storage, uint64_t deadline_us);
+/* ---- reads thread: storage_read.c ------------------------------------------------------------- */
+
+void *storage_reads_main(void *argument);
+void storage_publish_reads(struct storage *storage);
 
 #endif

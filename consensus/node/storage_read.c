@@ -1,10 +1,9 @@
+/* The reads thread: one request after the other, in the order of submission. */
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "consensus/node/storage_internal.h"
-
-/* Rows looked at in one slice: some hundred microseconds. */
-#define SLICE_KEYS 32u
-#define SLICE_ROWS 256u
 
 /* ---- the cache of assembled sub-DAGs --------------------------------------------------------- */
 
@@ -64,25 +63,6 @@ static void cache_add(struct storage *storage,
     storage->cache_bytes += buffer->capacity;
 }
 
-/* ---- finishing ------------------------------------------------------------------------------- */
-
-static void read_finish(struct storage *storage, enum status status)
-{
-    struct storage_request *request = storage->read;
-
-    history_end(storage->read_history);
-    storage->read_history = NULL;
-    if (storage->read_cursor != NULL) {
-        const enum status cursor_status = store_cursor_close(storage->read_cursor);
-        if (status == OK) status = cursor_status;
-    }
-    storage->read_cursor = NULL;
-    storage->read_key = 0;
-    storage->read_used = 0;
-    storage->read = NULL;
-    storage_complete(storage, request, status);
-}
-
 /* ---- batches --------------------------------------------------------------------------------- */
 
 static enum status read_batch(struct storage *storage, struct storage_request *request)
@@ -110,145 +90,88 @@ static enum status find_batch(struct storage *storage, struct storage_request *r
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static void rows_prepare(struct storage_request *request, uint32_t rows_max)
+/* Rows that an answer gathers; `used` bytes of its memory are filled. */
+struct gathering {
+    struct storage_request *request;
+    size_t used;
+};
+
+static struct gathering rows_begin(struct storage_request *request, uint32_t rows_max)
 {
     request->rows = calloc(rows_max == 0 ? 1 : rows_max, sizeof *request->rows);
     request->rows_memory = malloc(request->bytes_max == 0 ? 1 : request->bytes_max);
     CHECK(request->rows != NULL);
     CHECK(request->rows_memory != NULL);
+    return (struct gathering){request, 0};
 }
 
 /* False when it does not fit any more. */
-static bool rows_add(struct storage *storage,
-                     struct storage_request *request,
-                     struct bytes key,
-                     struct bytes value)
+static bool rows_add(struct gathering *gathering, struct bytes key, struct bytes value)
 {
-    uint8_t *at = request->rows_memory + storage->read_used;
+    struct storage_request *request = gathering->request;
+    uint8_t *at = request->rows_memory + gathering->used;
 
-    if (key.len > request->bytes_max - storage->read_used) return false;
-    if (value.len > request->bytes_max - storage->read_used - key.len) return false;
+    if (key.len > request->bytes_max - gathering->used) return false;
+    if (value.len > request->bytes_max - gathering->used - key.len) return false;
     memcpy(at, key.data, key.len);
     if (value.len > 0) memcpy(at + key.len, value.data, value.len);
     request->rows[request->rows_count++] =
         (struct storage_row){.key = {at, key.len}, .value = {at + key.len, value.len}};
-    storage->read_used += key.len + value.len;
+    gathering->used += key.len + value.len;
     return true;
 }
 
-static void read_rows_slice(struct storage *storage, struct storage_request *request)
+static enum status read_rows(struct storage *storage, struct storage_request *request)
 {
-    if (request->rows == NULL) rows_prepare(request, request->keys_count);
-    request->rows_end = false;
-    for (uint32_t i = 0; i < SLICE_KEYS && storage->read_key < request->keys_count; i++) {
-        const struct storage_key *key = &request->keys[storage->read_key++];
-        const struct bytes key_bytes = {key->bytes, key->len};
+    struct gathering gathering = rows_begin(request, request->keys_count);
+
+    for (uint32_t i = 0; i < request->keys_count; i++) {
+        const struct bytes key = {request->keys[i].bytes, request->keys[i].len};
         uint8_t *value = NULL;
         size_t len = 0;
-        const enum status status =
-            store_get(storage->store, &value, &len, request->table, key_bytes);
+        const enum status status = store_get(storage->store, &value, &len, request->table, key);
         if (status == ERR_NOT_FOUND) continue;
-        if (status != OK) {
-            read_finish(storage, status);
-            return;
-        }
-        const bool fits = rows_add(storage, request, key_bytes, (struct bytes){value, len});
+        if (status != OK) return status;
+        const bool fits = rows_add(&gathering, key, (struct bytes){value, len});
         free(value);
-        if (!fits) {
-            read_finish(storage, OK);
-            return;
-        }
+        if (!fits) return OK;
     }
-    if (storage->read_key < request->keys_count) return;
     request->rows_end = true;
-    read_finish(storage, OK);
+    return OK;
 }
 
-static void scan_rows_slice(struct storage *storage, struct storage_request *request)
+static enum status scan_rows(struct storage *storage, struct storage_request *request)
 {
+    struct gathering gathering = rows_begin(request, request->rows_max);
     struct bytes key = {NULL, 0};
     struct bytes value = {NULL, 0};
     bool full = request->rows_max == 0;
-
-    if (storage->read_cursor == NULL) {
-        if (request->keys_count > 0)
-            key = (struct bytes){request->keys[0].bytes, request->keys[0].len};
-        rows_prepare(request, request->rows_max);
-        storage->read_cursor = store_cursor_open(storage->store, request->table, key);
-    }
     bool more = true;
-    for (uint32_t i = 0; i < SLICE_ROWS && !full && more; i++) {
-        more = store_cursor_next(storage->read_cursor, &key, &value);
-        if (more) full = !rows_add(storage, request, key, value);
+
+    if (request->keys_count > 0) key = (struct bytes){request->keys[0].bytes, request->keys[0].len};
+    struct store_cursor *cursor = store_cursor_open(storage->store, request->table, key);
+    while (!full && more) {
+        more = store_cursor_next(cursor, &key, &value);
+        if (more) full = !rows_add(&gathering, key, value);
         full = full || request->rows_count == request->rows_max;
     }
-    if (more && !full) return;
     request->rows_end = !more;
-    read_finish(storage, OK);
+    return store_cursor_close(cursor);
 }
 
-/* ---- exports --------------------------------------------------------------------------------- */
-
-/* With its certificate when one is asked for and stored: of the two forms that may be in the cache,
- * the bare one serves only who does not ask. */
-static void export_slice(struct storage *storage, struct storage_request *request)
+static enum status answer(struct storage *storage, struct storage_request *request)
 {
-    bool done = false;
-    enum status status = OK;
-
-    if (storage->read_history == NULL) {
-        const struct cache_entry *entry = cache_find(storage, request->index, request->certified);
-        storage->now.exports++;
-        if (entry != NULL) {
-            storage->now.export_cache_hits++;
-            request->buffer = buffer_ref(entry->buffer);
-            read_finish(storage, OK);
-            return;
-        }
-        status = history_begin(&storage->read_history, storage->store, storage->log,
-                               storage->committee, request->index, request->certified);
-    }
-    if (status == OK) status = history_step(storage->read_history, &done);
-    if (status == OK && !done) return;
-    if (status == OK) {
-        request->buffer = history_take(storage->read_history, &request->certified);
-        cache_add(storage, request->buffer, request->index, request->certified);
-    }
-    read_finish(storage, status);
-}
-
-/* ---- steps ---------------------------------------------------------------------------------- */
-
-bool storage_has_read(const struct storage *storage)
-{
-    return storage->read != NULL || storage->reads.first != NULL;
-}
-
-/* One step of the read under way. */
-static void storage_read_step(struct storage *storage)
-{
-    struct storage_request *request = storage->read;
-
-    if (storage->failed) {
-        read_finish(storage, ERR_IO);
-        return;
-    }
+    if (storage->failed) return ERR_IO;
     switch (request->kind) {
     case STORAGE_FIND_BATCH:
-        read_finish(storage, find_batch(storage, request));
-        return;
+        return find_batch(storage, request);
     case STORAGE_READ_BATCH:
-        read_finish(storage, read_batch(storage, request));
-        return;
+        return read_batch(storage, request);
     case STORAGE_READ_ROWS:
-        read_rows_slice(storage, request);
-        return;
+        return read_rows(storage, request);
     case STORAGE_SCAN_ROWS:
-        scan_rows_slice(storage, request);
-        return;
+        return scan_rows(storage, request);
     case STORAGE_EXPORT:
-        export_slice(storage, request);
-        return;
     case STORAGE_APPEND:
     case STORAGE_COMMIT:
     case STORAGE_RETAIN:
@@ -256,13 +179,108 @@ static void storage_read_step(struct storage *storage)
         break;
     }
     CHECK(false);
+    return ERR_IO;
 }
 
-void storage_read_until(struct storage *storage, uint64_t deadline_us)
+/* ---- exports --------------------------------------------------------------------------------- */
+
+static void export_finish(struct storage *storage, enum status status)
 {
-    while (storage_has_read(storage)) {
-        if (storage->read == NULL) storage->read = request_queue_pop(&storage->reads);
-        storage_read_step(storage);
-        if (storage_now_us() >= deadline_us) return;
+    struct storage_request *request = request_queue_pop(&storage->exports);
+
+    history_end(storage->history);
+    storage->history = NULL;
+    storage_complete(storage, request, status);
+}
+
+/* From the cache; or begins to assemble it. With its certificate when one is asked for and stored: of
+ * the two forms that may be in the cache, the bare one serves only who does not ask. */
+static enum status export_begin(struct storage *storage, struct storage_request *request)
+{
+    const struct cache_entry *entry = cache_find(storage, request->index, request->certified);
+
+    storage->now.exports++;
+    if (entry == NULL) {
+        return history_begin(&storage->history, storage->store, storage->log, storage->committee,
+                             request->index, request->certified);
+    }
+    storage->now.export_cache_hits++;
+    request->buffer = buffer_ref(entry->buffer);
+    return OK;
+}
+
+/* One step of the first export, of bounded work. */
+static void export_step(struct storage *storage)
+{
+    struct storage_request *request = storage->exports.first;
+    enum status status = storage->failed ? ERR_IO : OK;
+    bool done = false;
+
+    if (status == OK && storage->history == NULL) status = export_begin(storage, request);
+    if (status == OK && storage->history != NULL) {
+        status = history_step(storage->history, &done);
+        if (status == OK && !done) return;
+    }
+    if (status == OK && done) {
+        request->buffer = history_take(storage->history, &request->certified);
+        cache_add(storage, request->buffer, request->index, request->certified);
+    }
+    export_finish(storage, status);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+/* The queues hold no more than all clients may have in flight. */
+static void gather(struct storage *storage)
+{
+    struct storage_request *request;
+
+    while ((request = mailbox_take(storage->reads.mailbox)) != NULL) {
+        if (request->kind == STORAGE_EXPORT) {
+            request_queue_push(&storage->exports, request);
+        } else if (request->kind == STORAGE_KINDS) {
+            CHECK(request == storage->reads.stop);
+            storage->reads.stopping = true;
+        } else {
+            request_queue_push(&storage->finds, request);
+        }
+    }
+}
+
+static void wait_for_work(struct storage *storage)
+{
+    struct pollfd poll_fd = {.fd = mailbox_fd(storage->reads.mailbox), .events = POLLIN};
+
+    const int ready = poll(&poll_fd, 1, -1);
+    CHECK(ready == 1 || errno == EINTR);
+    mailbox_drain_fd(storage->reads.mailbox);
+}
+
+void storage_publish_reads(struct storage *storage)
+{
+    pthread_mutex_lock(&storage->stats_lock);
+    storage->stats.exports = storage->now.exports;
+    storage->stats.export_cache_hits = storage->now.export_cache_hits;
+    pthread_mutex_unlock(&storage->stats_lock);
+}
+
+void *storage_reads_main(void *argument)
+{
+    struct storage *storage = argument;
+
+    for (;;) {
+        gather(storage);
+        struct storage_request *request = request_queue_pop(&storage->finds);
+        if (request != NULL) {
+            const enum status status = answer(storage, request);
+            storage_complete(storage, request, status);
+        } else if (storage->exports.first != NULL) {
+            export_step(storage);
+            storage_publish_reads(storage);
+        } else if (storage->reads.stopping) {
+            return NULL;
+        } else {
+            wait_for_work(storage);
+        }
     }
 }

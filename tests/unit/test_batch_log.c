@@ -158,7 +158,7 @@ static void a_missing_directory_is_not_made_up(void **state)
 
 /* ---- retention ------------------------------------------------------------------------------- */
 
-static uint64_t segments_of(const struct batch_log *log)
+static uint64_t segments_of(struct batch_log *log)
 {
     struct batch_log_stats stats;
     batch_log_get_stats(log, &stats);
