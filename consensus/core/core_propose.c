@@ -48,7 +48,7 @@ static void fill_parents(const struct core *core, struct header *header)
 }
 
 /* The header becomes durable, then it goes to everyone; at home it is the first of its slot. */
-static void publish(struct core *core, const struct header *header)
+static void publish(struct core *core, const struct header *header, uint64_t payload_bytes)
 {
     uint8_t *key = core_take(core, CORE_KEY_BYTES_MAX);
     struct writer writer;
@@ -65,7 +65,7 @@ static void publish(struct core *core, const struct header *header)
     writer = core_writer(core, HEADER_ROW_BYTES_MAX + 1);
     wire_write_header(&writer, header, &core->own_signature);
     core_broadcast(core, core_written(core, &writer));
-    proposer_note_proposed(&core->proposer, header->round, core->now_us);
+    proposer_note_proposed(&core->proposer, header->round, payload_bytes, core->now_us);
     core_restart_retry(core);
     core_note(core, TRACE_PROPOSED, core->self, header->round, header->payload_count,
               &core->own_digest);
@@ -145,6 +145,7 @@ uint64_t core_propose(struct core *core)
     struct authority_set parents = parent_authors(core, round);
     struct proposer_facts facts;
     struct header header;
+    uint64_t bytes = 0;
     uint64_t deadline;
 
     if (core->halted || !core_may_sign(core, round + 1)) return UINT64_MAX;
@@ -169,9 +170,10 @@ uint64_t core_propose(struct core *core)
     header.payload_count = 0;
     fill_parents(core, &header);
     if (may_name_payload(core)) {
-        proposer_fill(&core->proposer, &header, &core->batches, core->orderer, core->now_us);
+        bytes =
+            proposer_fill(&core->proposer, &header, &core->batches, core->orderer, core->now_us);
     }
-    publish(core, &header);
+    publish(core, &header, bytes);
     core->more_work = core->more_work || core->committee->count == 1;
     return UINT64_MAX;
 }

@@ -17,6 +17,7 @@ void proposer_place(struct proposer *proposer,
     proposer->waiting = true; /* genesis is the quorum of round 0 */
     proposer->doublings = 0;
     proposer->lateness_us = 0;
+    proposer->payload_rate = 0;
     proposer->transfer_bytes = 0;
     memset(proposer->quorum_us, 0, sizeof proposer->quorum_us);
     proposer->lags = region_take(region, sizeof *proposer->lags * committee->count);
@@ -65,9 +66,21 @@ void proposer_note_late(struct proposer *proposer, uint64_t late_us)
     proposer->lateness_us = (proposer->lateness_us * 15 + sample) / 16;
 }
 
-void proposer_note_proposed(struct proposer *proposer, round_t round, uint64_t now_us)
+/* Smoothed over about eight headers. */
+static void note_payload(struct proposer *proposer, uint64_t bytes, uint64_t now_us)
+{
+    uint64_t since_us = u64_max(1000, u64_minus(now_us, proposer->proposed_us));
+
+    proposer->payload_rate = (proposer->payload_rate * 7 + bytes * 1000000 / since_us) / 8;
+}
+
+void proposer_note_proposed(struct proposer *proposer,
+                            round_t round,
+                            uint64_t payload_bytes,
+                            uint64_t now_us)
 {
     CHECK(round >= proposer->highest);
+    note_payload(proposer, payload_bytes, now_us);
     proposer->highest = round;
     proposer->proposed_us = now_us;
     proposer->waiting = false;
@@ -129,6 +142,17 @@ static uint64_t anchor_wait_us(const struct proposer *proposer, uint64_t wait)
     return u64_min(delay_doubled(wait, proposer->doublings), bound);
 }
 
+/* Least time between two own headers. */
+static uint64_t pace_us(const struct proposer *proposer)
+{
+    const struct core_parameters *parameters = proposer->parameters;
+    uint64_t rate = u64_min(proposer->payload_rate, PROPOSER_LOAD_RATE);
+    uint64_t pace = parameters->header_delay_us_min + rate * PROPOSER_LOAD_US / PROPOSER_LOAD_RATE +
+                    PROPOSER_LATENESS_FACTOR * proposer->lateness_us;
+
+    return u64_min(pace, u64_max(parameters->header_delay_us_min, parameters->header_delay_us_max));
+}
+
 bool proposer_is_due(const struct proposer *proposer,
                      uint64_t *ret_deadline_us,
                      const struct proposer_facts *facts,
@@ -136,10 +160,7 @@ bool proposer_is_due(const struct proposer *proposer,
 {
     const struct core_parameters *parameters = proposer->parameters;
     uint64_t stuck = stuck_doublings(proposer, facts->anchor_round);
-    uint64_t pace =
-        u64_min(parameters->header_delay_us_min + PROPOSER_LATENESS_FACTOR * proposer->lateness_us,
-                u64_max(parameters->header_delay_us_min, parameters->header_delay_us_max));
-    uint64_t ready_us = proposer->proposed_us + delay_doubled(pace, stuck);
+    uint64_t ready_us = proposer->proposed_us + delay_doubled(pace_us(proposer), stuck);
     uint64_t idle_us = proposer->proposed_us + parameters->idle_delay_us;
 
     *ret_deadline_us = UINT64_MAX;
@@ -194,11 +215,11 @@ bool proposer_has_payload(const struct proposer *proposer,
     return false;
 }
 
-void proposer_fill(struct proposer *proposer,
-                   struct header *header,
-                   struct batch_table *batches,
-                   const struct orderer *orderer,
-                   uint64_t now_us)
+uint64_t proposer_fill(struct proposer *proposer,
+                       struct header *header,
+                       struct batch_table *batches,
+                       const struct orderer *orderer,
+                       uint64_t now_us)
 {
     uint32_t number = batches->lists[BATCH_LIST_NAMEABLE].first;
     bool lagging = links_lag(proposer, batches);
@@ -229,6 +250,7 @@ void proposer_fill(struct proposer *proposer,
     }
     proposer->transfer_bytes = batch_table_take_acked(batches);
     CHECK(header->payload_count <= HEADER_BATCHES_MAX);
+    return bytes;
 }
 
 uint64_t proposer_unordered_bytes(const struct proposer *proposer,

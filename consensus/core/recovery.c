@@ -315,7 +315,7 @@ void core_start(struct core *core)
     if (core->own_header.round > core->proposer.highest) {
         core->proposer.highest = core->own_header.round;
     }
-    proposer_note_proposed(&core->proposer, core->proposer.highest, core->now_us);
+    proposer_note_proposed(&core->proposer, core->proposer.highest, 0, core->now_us);
     proposer_note_round(&core->proposer, core_quorum_round(core), core->now_us);
     core_restart_retry(core);
     core->dag_dirty = true;

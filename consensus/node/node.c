@@ -19,6 +19,12 @@
 /* Storage answers and API requests taken per wake-up, so that the mesh is not kept waiting. */
 #define TAKE_MAX 256
 
+/* Records that nothing waits for (others' certificates, most of all) go with the next ones that
+ * something waits for, or alone when they are so old or so many: a synced write costs the same whatever
+ * is in it. */
+#define LAZY_US    20000u
+#define LAZY_BYTES (256u * 1024u)
+
 uint64_t node_now_us(void)
 {
     struct timespec now;
@@ -58,9 +64,11 @@ static bool is_record(const struct core_action *action)
 static void take_action(struct node *node, const struct core_action *action)
 {
     if (is_record(action)) {
+        if (store_batch_count(node->batch) == 0) node->batch_since_us = node_now_us();
         store_batch_add(node->batch, action);
     } else if (store_batch_count(node->batch) > 0) {
         outbox_hold(node->outbox, action, node->token);
+        node->batch_awaited = true;
     } else if (node->token - 1 > node->durable) {
         outbox_hold(node->outbox, action, node->token - 1);
     } else {
@@ -108,15 +116,28 @@ void node_feed(struct node *node, struct core_event *event)
     arm_timer(node);
 }
 
+/* True when the batch may grow on; then its time to go is set. */
+static bool batch_may_wait(struct node *node)
+{
+    const uint64_t age_us = node_now_us() - node->batch_since_us;
+    const struct timeval left = {.tv_usec = (suseconds_t)u64_minus(LAZY_US, age_us)};
+
+    if (node->batch_awaited || age_us >= LAZY_US) return false;
+    if (store_batch_bytes(node->batch) >= LAZY_BYTES) return false;
+    evtimer_add(node->turn_end, &left);
+    return true;
+}
+
 static void on_turn_end(evutil_socket_t fd, short what, void *context)
 {
     struct node *node = context;
     (void)fd;
     (void)what;
-    if (store_batch_count(node->batch) == 0) return;
+    if (store_batch_count(node->batch) == 0 || batch_may_wait(node)) return;
     /* No room: the storage thread is behind; its next answer brings us back here. */
     if (!storage_submit_commit(node->client, node->batch, node->token)) return;
     node->batch = store_batch_new();
+    node->batch_awaited = false;
     node->token++;
 }
 

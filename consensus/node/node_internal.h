@@ -36,6 +36,8 @@ struct node {
     struct event *signals[2];
 
     struct store_batch *batch; /* PERSISTs of this turn */
+    uint64_t batch_since_us;   /* when its first record came */
+    bool batch_awaited;        /* the outbox holds something for it */
     uint64_t token;            /* of that batch; commits are numbered from 1 */
     uint64_t durable;          /* highest commit known durable */
     bool pressed;

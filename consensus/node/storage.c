@@ -6,6 +6,10 @@
 
 #include "consensus/node/storage_internal.h"
 
+/* Least time from one group to the next: what comes meanwhile shares a write and a sync. On a disk that
+ * is slower than this it changes nothing. */
+#define GROUP_US_MIN 3000u
+
 uint64_t storage_now_us(void)
 {
     struct timespec now;
@@ -41,6 +45,14 @@ void storage_complete(struct storage *storage, struct storage_request *request, 
     request->status = status;
     /* A client's mailbox has room for all that it may have in flight. */
     CHECK(mailbox_post(request->client->mailbox, request));
+}
+
+void storage_pause(uint64_t begin_us)
+{
+    const uint64_t left_us = u64_minus(begin_us + GROUP_US_MIN, storage_now_us());
+    const struct timespec pause = {.tv_nsec = (long)left_us * 1000};
+
+    if (left_us > 0) (void)nanosleep(&pause, NULL);
 }
 
 void storage_note_latency(uint64_t *max_us, const struct storage_request *request, uint64_t now_us)

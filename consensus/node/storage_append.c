@@ -134,9 +134,11 @@ void *storage_batches_main(void *argument)
     for (;;) {
         gather(storage);
         if (!is_idle(storage)) {
+            const uint64_t begin_us = storage_now_us();
             do_appends(storage);
             retain_segments(storage);
             storage_publish_appends(storage);
+            storage_pause(begin_us);
         } else if (storage->batches.stopping) {
             return NULL;
         } else {

@@ -158,10 +158,12 @@ void *storage_records_main(void *argument)
     for (;;) {
         gather(storage);
         if (!is_idle(storage)) {
+            const uint64_t begin_us = storage_now_us();
             storage_retain_slice(storage);
             do_commits(storage);
             storage_retain_committed(storage);
             storage_publish_commits(storage);
+            storage_pause(begin_us);
         } else if (storage->records.stopping) {
             return NULL;
         } else {

@@ -105,6 +105,9 @@ uint64_t storage_now_us(void);
 /* Answers a request. */
 void storage_complete(struct storage *storage, struct storage_request *request, enum status status);
 
+/* After a group that began at this time: waits until the next one may begin. */
+void storage_pause(uint64_t begin_us);
+
 /* Keeps the longest time from submission to now of this request in `max_us`. */
 void storage_note_latency(uint64_t *max_us, const struct storage_request *request, uint64_t now_us);
 
