@@ -66,7 +66,8 @@ static int set_up(void **state)
                          index == 5 ? 30 : 4000);
         if (index == 4) {
             /* Two batches of the same content, so the same pages. */
-            blob_free(&batches[1].bytes);
+            for (uint32_t b = 1; b < count; b++)
+                blob_free(&batches[b].bytes);
             memset(&batches[1], 0, sizeof batches[1]);
             blob_add(&batches[1].bytes, batches[0].bytes.data, batches[0].bytes.len);
             batches[1].transactions = batches[0].transactions;
