@@ -105,6 +105,7 @@ struct core_event {
         uint32_t transactions; /* counted by the driver with batch_validate */
         uint64_t created_at;   /* ms; an author's bulk stream carries ascending values */
         bool streamed;         /* came on its author's bulk stream (not fetched, not found) */
+        bool executed;         /* found, and TABLE_EXECUTED has it: some kept pre-block did */
     } batch;
 };
 

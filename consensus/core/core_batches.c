@@ -130,10 +130,15 @@ void core_batch_stored(struct core *core, const struct core_event *event)
     /* Equal bytes of somebody else were certified before ours were stored. */
     if (stored.author == core->self && batch_table_entry(&core->batches, number)->certified)
         promise(core, &stored.digest, stored.worker);
-    /* Found in the log at a start, for a header that was collected before it. */
+    /* Found in the log at a start, for a header that was collected before it. What such a header names may
+     * have been executed by an anchor that left the dedup window since: the store knows. */
     entry = batch_table_entry(&core->batches, number);
-    if (entry->list == BATCH_LIST_NAMED && entry->round <= dag_gc_round(core->dag))
+    if (entry->list != BATCH_LIST_NAMED || entry->round > dag_gc_round(core->dag)) return;
+    if (event->batch.executed) {
+        batch_table_forget(&core->batches, number);
+    } else {
         settle_collected(core, number);
+    }
 }
 
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader)

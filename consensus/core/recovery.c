@@ -142,8 +142,8 @@ static enum status recover_attestation(struct core *core, struct bytes key, stru
 
 /* A certified header at or below gc_round. What of its payload was not executed was collected unordered,
  * and is owed to its clients: it is looked up, and then named again as if it had just been collected.
- * A vertex of the last GC_DEPTH rounds below gc_round that was ordered has its leader in the dedup window,
- * so "executed" is known for all of its batches. */
+ * What a vertex executed itself is in the dedup window, as its leader is; what it named a second time may
+ * have left it: then the look-up says so (core_batch_stored). */
 static void recover_collected(struct core *core, const struct header *header)
 {
     for (uint32_t i = 0; i < header->payload_count; i++) {

@@ -281,7 +281,7 @@ static void on_down(void *context, authority_t peer, enum mesh_link link)
     on_link(context, peer, link, false);
 }
 
-static void on_stored(void *context, const struct batch_record *record, bool streamed)
+static void on_stored(void *context, const struct batch_record *record, enum worker_stored how)
 {
     struct core_event event = {.kind = CORE_EVENT_BATCH_STORED, .peer = record->author};
 
@@ -290,7 +290,8 @@ static void on_stored(void *context, const struct batch_record *record, bool str
     event.batch.bytes = record->bytes;
     event.batch.transactions = record->transactions;
     event.batch.created_at = record->created_at;
-    event.batch.streamed = streamed;
+    event.batch.streamed = how == WORKER_STREAMED;
+    event.batch.executed = how == WORKER_EXECUTED;
     node_feed(context, &event);
 }
 

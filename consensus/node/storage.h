@@ -95,7 +95,7 @@ struct storage_request *storage_client_take(struct storage_client *client);
 enum storage_kind {
     STORAGE_APPEND,     /* a batch into the log */
     STORAGE_COMMIT,     /* a store batch, durable */
-    STORAGE_FIND_BATCH, /* is `record.digest` in the log? fills `record` */
+    STORAGE_FIND_BATCH, /* is `record.digest` in the log? fills `record` and `executed` */
     STORAGE_READ_BATCH, /* `record.digest`: fills `buffer` (a private copy, batch at BUFFER_BATCH)
                            and `record` */
     STORAGE_READ_ROWS,  /* `table`, `keys`: the rows that exist, in the order of the keys */
@@ -131,6 +131,7 @@ struct storage_request {
     struct buffer *buffer;      /* APPEND: in, batch at BUFFER_BATCH; READ_BATCH, EXPORT: out */
     struct batch_record record; /* APPEND: in; FIND_BATCH, READ_BATCH: in digest, out all */
     struct store_batch *batch;  /* COMMIT */
+    bool executed;              /* FIND_BATCH: out, TABLE_EXECUTED has the digest */
     uint64_t index; /* EXPORT, RETAIN; RETAIN out: the oldest kept, 0 when there is none */
     bool certified; /* EXPORT: include the pre-block certificate when it is stored; out: it is in */
 

@@ -84,8 +84,16 @@ static enum status read_batch(struct storage *storage, struct storage_request *r
 static enum status find_batch(struct storage *storage, struct storage_request *request)
 {
     const struct digest digest = request->record.digest;
+    const struct bytes key = {digest.bytes, sizeof digest.bytes};
+    uint8_t *value = NULL;
+    size_t len = 0;
 
-    return batch_log_find(storage->log, &request->record, &digest);
+    const enum status found = batch_log_find(storage->log, &request->record, &digest);
+    if (found != OK) return found;
+    const enum status status = store_get(storage->store, &value, &len, TABLE_EXECUTED, key);
+    free(value);
+    request->executed = status == OK;
+    return status == ERR_NOT_FOUND ? OK : status;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

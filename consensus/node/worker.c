@@ -147,7 +147,7 @@ void worker_submit(struct worker *worker, struct api_request *request)
 
 void worker_restore(struct worker *worker, const struct batch_record *record)
 {
-    worker->options.on_stored(worker->options.context, record, false);
+    worker->options.on_stored(worker->options.context, record, WORKER_FOUND);
 }
 
 /* ---- peers' batches -------------------------------------------------------------------------- */
@@ -307,8 +307,9 @@ static enum status completed_append(struct worker *worker, struct storage_reques
     }
     if (request->status != OK) return request->status;
     if (record->own) tickets_accepted(worker->tickets, &record->digest);
+    const bool streamed = context_what(request) == CONTEXT_STREAMED;
     worker->options.on_stored(worker->options.context, record,
-                              context_what(request) == CONTEXT_STREAMED);
+                              streamed ? WORKER_STREAMED : WORKER_FETCHED);
     return OK;
 }
 
@@ -345,7 +346,8 @@ enum status worker_completed(struct worker *worker, struct storage_request *requ
         break;
     case STORAGE_FIND_BATCH:
         if (request->status == OK)
-            worker->options.on_stored(worker->options.context, &request->record, false);
+            worker->options.on_stored(worker->options.context, &request->record,
+                                      request->executed ? WORKER_EXECUTED : WORKER_FOUND);
         break;
     case STORAGE_READ_BATCH:
         completed_read(worker, request);

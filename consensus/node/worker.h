@@ -34,15 +34,22 @@
 
 struct worker;
 
+/* How a durable batch came to be known. */
+enum worker_stored {
+    WORKER_STREAMED, /* on its author's own stream */
+    WORKER_FETCHED,  /* asked of a peer, or sealed here */
+    WORKER_FOUND,    /* in the log, when the core asked */
+    WORKER_EXECUTED  /* in the log, and a kept pre-block executed it */
+};
+
 struct worker_options {
     authority_t self;
     uint32_t authorities;
     struct mesh *mesh;
     struct api *api; /* may be NULL in tests */
     struct storage_client *storage;
-    /* A batch is durable: feed the core. `author` is the peer that sent it; `streamed` says that it
-     * came on its author's own stream. */
-    void (*on_stored)(void *context, const struct batch_record *record, bool streamed);
+    /* A batch is durable: feed the core. */
+    void (*on_stored)(void *context, const struct batch_record *record, enum worker_stored how);
     void *context;
 };
 

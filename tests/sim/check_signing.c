@@ -45,7 +45,9 @@ static void check_vote(struct sim_node *node, const struct packet *packet)
     vote_decode(&vote, &reader);
     if (!reader_done(&reader))
         world_fail(node->world, FAILURE_SAFETY, "node %u sends a broken vote", node->index);
-    if (vote.voter == node->index) record(node, SIGNED_VOTE, vote.round, vote.author, &vote.header);
+    if (vote.voter != node->index) return;
+    record(node, SIGNED_VOTE, vote.round, vote.author, &vote.header);
+    check_votes_message(node, &vote.header);
 }
 
 static void check_attestation(struct sim_node *node, const struct packet *packet)

@@ -2,6 +2,7 @@
  *
  *   check_agreement   pre-blocks and ordering records are equal at all nodes, by number, for ever
  *   check_signing     one header, one vote, one attestation per slot in a member's whole life
+ *   check_votes       votes only for headers that keep the rules of voting
  *   check_order       parents are ordered before children or lie below the floor; the leader is
  * last; no vertex and no batch twice check_clients     what was acknowledged as certified or
  * committed is executed in the end check_bounds      what must stay small stays small; the driver's
@@ -64,6 +65,9 @@ void check_agreement_ordering(struct sim_node *node, struct bytes key, struct by
 
 /* A control message leaves the machine of an honest member. */
 void check_signing_message(struct sim_node *node, const struct packet *packet);
+
+/* An honest member votes for this header. */
+void check_votes_message(const struct sim_node *node, const struct digest *digest);
 
 /* The first node made this pre-block: what it executes. */
 void check_order_preblock(struct sim_node *node, uint64_t index, struct bytes record);

@@ -247,6 +247,13 @@ static void read_delivered(struct sim_node *node)
     }
 }
 
+static bool is_executed(const struct sim_node *node, const struct digest *digest)
+{
+    struct bytes key = {digest->bytes, sizeof digest->bytes};
+
+    return table_get(&node->disk.tables[TABLE_EXECUTED], key).len > 0;
+}
+
 /* The batch log names what it holds; own batches that no pre-block has executed are offered to the
  * core again, in order. */
 static void offer_own_batches(struct sim_node *node)
@@ -254,8 +261,7 @@ static void offer_own_batches(struct sim_node *node)
     for (uint64_t number = 0; number < node->disk.batches_capacity; number++) {
         if (!disk_has_batch(&node->disk, number)) continue;
         const struct sim_batch *batch = registry_batch(&node->world->registry, number);
-        struct bytes key = {batch->digest.bytes, sizeof batch->digest.bytes};
-        bool executed = table_get(&node->disk.tables[TABLE_EXECUTED], key).len > 0;
+        bool executed = is_executed(node, &batch->digest);
         bool own = disk_batch_author(&node->disk, number) == node->index;
         if (own && !executed) node_post_batch(node, number, node->index, false);
     }
@@ -360,6 +366,7 @@ static void on_batch_stored(struct sim_node *node, const struct sim_event *event
     step.batch.transactions = batch->transactions;
     step.batch.created_at = batch->created_at;
     step.batch.streamed = event->flag;
+    step.batch.executed = !event->flag && is_executed(node, &step.batch.digest);
     node_step(node, &step);
 }
 

@@ -105,6 +105,7 @@ static void make_committee(struct world *world)
             world->options.unequal > 0 ? (uint32_t)random_between(&random, 1, 5) : 1;
     }
     CHECK(committee_finish(committee) == OK);
+    world->quorum = committee->total - (committee->total - 1) / 3;
 }
 
 static uint32_t dropped_tables(enum sim_bug bug)

@@ -45,6 +45,7 @@ struct world {
     uint64_t events;     /* handled */
     uint64_t steps;      /* of cores */
     struct committee committee;
+    stake_t quorum; /* N - F, by the simulator's own arithmetic */
     struct secret_key keys[SIM_NODES_MAX];
     struct sim_node nodes[SIM_NODES_MAX];
     struct network network;
