@@ -40,6 +40,7 @@ struct group {
     uint64_t run_bytes;
     size_t placed[BATCH_LOG_GROUP_MAX]; /* items */
     struct batch_place places[BATCH_LOG_GROUP_MAX];
+    struct batch_place replaced[BATCH_LOG_GROUP_MAX]; /* earlier record of it; segment 0: none */
     size_t placed_count;
 };
 
@@ -67,7 +68,10 @@ static enum status flush_run(struct batch_log *log, struct group *group)
 }
 
 /* Places one batch at the end of the run: fills in its log header and padding. */
-static void place_item(struct batch_log *log, struct group *group, size_t number)
+static void place_item(struct batch_log *log,
+                       struct group *group,
+                       size_t number,
+                       struct batch_place replaced)
 {
     const struct batch_log_item *item = &group->items[number];
     const struct segment *segment = last_segment(log);
@@ -82,23 +86,34 @@ static void place_item(struct batch_log *log, struct group *group, size_t number
     group->parts[group->parts_count++] = (struct iovec){item->buffer->data, (size_t)bytes};
     group->run_bytes += bytes;
     group->placed[group->placed_count] = number;
+    group->replaced[group->placed_count] = replaced;
     group->places[group->placed_count++] =
         (struct batch_place){.segment = segment->number,
                              .page = (uint32_t)(offset / SEGMENT_PAGE) & 0xffffffu,
                              .pages = (uint8_t)(bytes / SEGMENT_PAGE)};
 }
 
-/* Is the item's digest held, or placed in this group already? */
-static bool is_held(struct batch_log *log, const struct group *group, size_t number)
+/* The record that holds the item's digest, durable or placed in this group: `ret_place` and whether it says
+ * that the batch is our own. False: there is none. */
+static bool find_held(struct batch_log *log,
+                      struct batch_place *ret_place,
+                      bool *ret_own,
+                      const struct group *group,
+                      size_t number)
 {
     const struct digest *digest = &group->items[number].record.digest;
     struct batch_record record;
-    struct batch_place place;
 
-    for (size_t i = 0; i < group->placed_count; i++) {
-        if (digest_equal(&group->items[group->placed[i]].record.digest, digest)) return true;
+    for (size_t i = group->placed_count; i > 0; i--) {
+        const struct batch_record *placed = &group->items[group->placed[i - 1]].record;
+        if (!digest_equal(&placed->digest, digest)) continue;
+        *ret_place = group->places[i - 1];
+        *ret_own = placed->own;
+        return true;
     }
-    return batch_log_locate(log, &log->append_files, &place, &record, digest) == OK;
+    if (batch_log_locate(log, &log->append_files, ret_place, &record, digest) != OK) return false;
+    *ret_own = record.own;
+    return true;
 }
 
 /* The run ends where the segment is full, and the next segment begins. */
@@ -119,9 +134,13 @@ static enum status write_group(struct batch_log *log, struct group *group, size_
         const uint32_t bytes = group->items[i].record.bytes;
         CHECK(bytes > 0);
         CHECK(bytes <= BATCH_BYTES_MAX);
-        if (is_held(log, group, i)) continue;
+        struct batch_place held = {.segment = 0};
+        bool own = false;
+        /* One that a peer sent first and a client of ours gave then is written again: only the record says
+         * after a restart that we owe it. */
+        if (find_held(log, &held, &own, group, i) && (own || !group->items[i].record.own)) continue;
         status = roll_when_full(log, group, bytes);
-        if (status == OK) place_item(log, group, i);
+        if (status == OK) place_item(log, group, i, held);
     }
     if (status == OK) status = flush_run(log, group);
     struct segment *last = last_segment(log);
@@ -139,6 +158,8 @@ static void publish_group(struct batch_log *log, const struct group *group)
         const struct batch_log_item *item = &group->items[group->placed[i]];
         struct segment *segment = batch_log_segment(log, group->places[i]);
         CHECK(segment != NULL);
+        if (group->replaced[i].segment != 0)
+            batch_log_remove(log, &item->record.digest, group->replaced[i]);
         CHECK(batch_index_add(log->index, &item->record.digest, group->places[i]));
         segment->batches++;
         segment->used_round = log->newest_round;

@@ -36,6 +36,18 @@ struct segment *batch_log_segment(struct batch_log *log, struct batch_place plac
     return &log->segments[at];
 }
 
+void batch_log_remove(struct batch_log *log, const struct digest *digest, struct batch_place place)
+{
+    const size_t before = batch_index_count(log->index);
+
+    batch_index_remove(log->index, digest, place);
+    if (batch_index_count(log->index) == before) return;
+    struct segment *segment = batch_log_segment(log, place);
+    CHECK(segment != NULL);
+    CHECK(segment->batches >= 1);
+    segment->batches--;
+}
+
 /* ---- retention ------------------------------------------------------------------------------- */
 
 void batch_log_note_executed(struct batch_log *log,

@@ -80,7 +80,7 @@ struct batch_log_item {
 
 /* Appends `count` <= BATCH_LOG_GROUP_MAX batches as one group, durable on return as the sync mode
  * says, and keeps a reference to each buffer in the ring. A digest that is already held is not
- * written again. The digests are the caller's word. ERR_FULL: nothing was written; ERR_IO: stop the
+ * written again, unless it is our own now and was not before. The digests are the caller's word. ERR_FULL: nothing was written; ERR_IO: stop the
  * process. */
 enum status batch_log_append(struct batch_log *log,
                              const struct batch_log_item *items,

@@ -51,6 +51,9 @@ enum status batch_log_roll(struct batch_log *log);
 /* The segment of a place, NULL when it was deleted. Under the lock; valid while it is held. */
 struct segment *batch_log_segment(struct batch_log *log, struct batch_place place);
 
+/* Takes a place of a digest out of the index, if it is in. Under the lock. */
+void batch_log_remove(struct batch_log *log, const struct digest *digest, struct batch_place place);
+
 /* Finds the place of a digest, reading through the calling thread's files: OK and the place and record, or ERR_NOT_FOUND, or the last error
  * met. */
 enum status batch_log_locate(struct batch_log *log,

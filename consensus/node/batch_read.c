@@ -51,13 +51,7 @@ static void free_candidates(struct candidates *candidates)
 static void forget(struct batch_log *log, const struct digest *digest, struct batch_place place)
 {
     pthread_mutex_lock(&log->lock);
-    const size_t before = batch_index_count(log->index);
-    batch_index_remove(log->index, digest, place);
-    if (batch_index_count(log->index) < before) {
-        struct segment *segment = batch_log_segment(log, place);
-        CHECK(segment->batches >= 1);
-        segment->batches--;
-    }
+    batch_log_remove(log, digest, place);
     pthread_mutex_unlock(&log->lock);
 }
 

@@ -193,7 +193,7 @@ static enum status recover_tail(struct batch_log *log, char *ret_error, struct s
 }
 
 /* Enters every record of a segment into the index. A batch that is there twice was appended again
- * because its first copy had rotted: the later one counts. */
+ * because its first copy had rotted, or became our own: the later one counts. */
 static enum status recover_index(struct batch_log *log,
                                  char *ret_error,
                                  struct segment *segment,

@@ -314,6 +314,15 @@ void adversary_turn(struct world *world, const struct sim_event *event)
     }
 }
 
+void adversary_control(struct world *world, const struct sim_event *event)
+{
+    const struct packet *packet = event->packet;
+
+    if (world->adversary.passive || !has(world, FAULT_JUNK) || packet->len == 0) return;
+    if (packet->data[0] == WIRE_WANT || packet->data[0] == WIRE_WANT_RANGE)
+        junk_answer(world, event->node, event->peer);
+}
+
 void adversary_bulk(struct world *world, const struct sim_event *event)
 {
     uint8_t body[34] = {WIRE_BATCH, 1};

@@ -44,6 +44,9 @@ void adversary_see(struct world *world, struct packet *packet, struct known_head
 
 void adversary_turn(struct world *world, const struct sim_event *event);
 
+/* A control message reached a Byzantine member. */
+void adversary_control(struct world *world, const struct sim_event *event);
+
 /* A bulk message reached a Byzantine member. */
 void adversary_bulk(struct world *world, const struct sim_event *event);
 

@@ -10,18 +10,34 @@ static bool is_expected(const struct sim_node *node)
     return !node->byzantine && !node->dead;
 }
 
+static bool is_open(const struct world *world, uint64_t number)
+{
+    const struct sim_batch *batch = &world->registry.batches[number];
+    bool owed = batch->certified || (batch->accepted && is_expected(&world->nodes[batch->author]) &&
+                                     disk_has_batch(&world->nodes[batch->author].disk, number));
+
+    return owed && batch->executed == 0;
+}
+
 static uint64_t batches_open(const struct world *world)
 {
     uint64_t open = 0;
 
+    for (uint64_t number = 0; number < world->registry.batches_count; number++)
+        open += is_open(world, number);
+    return open;
+}
+
+static void print_open(const struct world *world)
+{
     for (uint64_t number = 0; number < world->registry.batches_count; number++) {
         const struct sim_batch *batch = &world->registry.batches[number];
-        bool owed =
-            batch->certified || (batch->accepted && is_expected(&world->nodes[batch->author]) &&
-                                 disk_has_batch(&world->nodes[batch->author].disk, number));
-        open += owed && batch->executed == 0;
+        if (!is_open(world, number)) continue;
+        fprintf(stderr, "  batch %llu of node %u, sealed at %llu ms, is open\n",
+                (unsigned long long)number, batch->author,
+                (unsigned long long)(batch->sealed_us / 1000));
+        check_print_batch(world, batch);
     }
-    return open;
 }
 
 static bool nodes_agree(const struct world *world)
@@ -51,6 +67,7 @@ void check_progress_fail(struct world *world)
 {
     if (nodes_agree(world))
         check_clients_end(world); /* at rest, and something acknowledged is lost */
+    print_open(world);
     world_fail(world, FAILURE_LIVENESS,
                "no common state %u s after healing: %llu pre-blocks, %llu batches open",
                world->options.heal_seconds, (unsigned long long)world->checkers.preblocks_count,

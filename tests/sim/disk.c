@@ -155,7 +155,7 @@ authority_t disk_batch_author(const struct disk *disk, uint64_t batch)
     return (authority_t)(disk->batches[batch] - 1);
 }
 
-void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author)
+void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author, authority_t self)
 {
     if (batch >= disk->batches_capacity) {
         size_t capacity = (size_t)batch * 2 + 256;
@@ -164,5 +164,5 @@ void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author)
         memset(disk->batches + disk->batches_capacity, 0, capacity - disk->batches_capacity);
         disk->batches_capacity = capacity;
     }
-    if (disk->batches[batch] == 0) disk->batches[batch] = (uint8_t)(author + 1);
+    if (disk->batches[batch] == 0 || author == self) disk->batches[batch] = (uint8_t)(author + 1);
 }

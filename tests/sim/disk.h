@@ -78,7 +78,7 @@ bool disk_has_batch(const struct disk *disk, uint64_t batch);
 /* Self for batches sealed here; else the peer that sent it. Only for batches held. */
 authority_t disk_batch_author(const struct disk *disk, uint64_t batch);
 
-/* Keeps the batch; one that is held stays as it is. */
-void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author);
+/* Keeps the batch; one that is held stays as it is, unless it was sealed here, at `self`, now. */
+void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author, authority_t self);
 
 #endif

@@ -92,6 +92,52 @@ static size_t absurd_header(struct world *world, authority_t member)
     return finish_header(world, member, &header);
 }
 
+/* Ascending, as a header wants them. */
+static void add_parent(struct header *header, const struct digest *digest)
+{
+    uint32_t at = header->parents_count++;
+
+    for (; at > 0 && memcmp(header->parents[at - 1].bytes, digest->bytes, 32) > 0; at--)
+        header->parents[at] = header->parents[at - 1];
+    header->parents[at] = *digest;
+}
+
+/* A header of the next round that is right in everything but one thing. */
+static size_t almost_right_header(struct world *world, authority_t member)
+{
+    static struct header header;
+    struct random *random = &world->adversary.random;
+    struct known_header *parents[SIM_NODES_MAX];
+    round_t top = world->registry.top_round;
+    uint64_t fault = random_below(random, 5);
+    uint64_t latest = 0;
+
+    while (top > 0 && registry_certified_stake(world, top) < world->quorum)
+        top--;
+    if (top == 0) return noise(random);
+    uint32_t count = registry_certified(world, parents, top);
+    if (fault == 0) count = (uint32_t)random_below(random, world->quorum / 5 + 1);
+    header = (struct header){.author = member, .round = top + 1, .epoch = world->committee.epoch};
+    for (uint32_t i = 0; i < count; i++) {
+        add_parent(&header, &parents[i]->digest);
+        latest = u64_max(latest, parents[i]->created_at);
+    }
+    header.created_at = u64_max(latest, WORLD_WALL_MS + world->now_us / 1000);
+    if (fault == 1) header.created_at = latest - 1;
+    if (fault == 2) header.created_at += 10000;
+    if (fault == 3) {
+        for (const struct known_header *other = registry_round(&world->registry, top);
+             other != NULL && header.parents_count < world->committee.count;
+             other = other->next_in_round)
+            if (!registry_is_certified(world, other)) add_parent(&header, &other->digest);
+    }
+    if (fault == 4) {
+        header.payload_count = 1;
+        random_bytes(random, header.payload[0].digest.bytes, 32);
+    }
+    return finish_header(world, member, &header);
+}
+
 static size_t wrong_attestation(struct world *world, authority_t member)
 {
     struct random *random = &world->adversary.random;
@@ -179,12 +225,16 @@ static size_t forged_certificate(struct world *world, authority_t member)
         &world->registry, u64_minus(world->registry.top_round + 1, random_below(random, 4)));
     struct writer writer = writer_make(body, sizeof body);
 
+    /* Best one that will never get a quorum. */
+    for (const struct known_header *other = known; other != NULL; other = other->next_in_round)
+        if (!registry_is_certified(world, other)) known = other;
     if (known == NULL) return noise(random);
     struct reader reader = reader_make(known->packet->data + 1, known->packet->len - 1u - 64u);
     header_decode(&certificate.header, &reader);
     certificate.quorum.count = (uint32_t)random_between(random, 1, world->committee.count);
+    bool repeated = random_chance(random, 500000); /* one signer, as often as a quorum needs */
     for (uint32_t i = 0; i < certificate.quorum.count; i++) {
-        certificate.quorum.signers[i] = (uint8_t)i;
+        certificate.quorum.signers[i] = repeated ? (uint8_t)member : (uint8_t)i;
         crypto_sign(&certificate.quorum.signatures[i], SCOPE_HEADER, &known->digest,
                     &world->keys[member]);
     }
@@ -195,14 +245,23 @@ static size_t forged_certificate(struct world *world, authority_t member)
     return writer.failed ? 0 : writer.len;
 }
 
+void junk_answer(struct world *world, authority_t member, authority_t asker)
+{
+    struct packet *packet = packet_new(body, forged_certificate(world, member));
+
+    network_send(world, member, asker, packet, false);
+    packet_unref(packet);
+}
+
 void junk_send(struct world *world, authority_t member)
 {
     struct random *random = &world->adversary.random;
     authority_t target = (authority_t)random_below(random, world->options.nodes);
     size_t len = 0;
+    bool known = false; /* may get votes: checkers and accomplices are to know it */
 
     if (target == member) return;
-    switch (random_below(random, 9)) {
+    switch (random_below(random, 11)) {
     case 0:
         len = noise(random);
         break;
@@ -225,11 +284,21 @@ void junk_send(struct world *world, authority_t member)
     case 7:
         len = forged_certificate(world, member);
         break;
+    case 8:
+    case 9:
+        len = almost_right_header(world, member);
+        known = true;
+        break;
     default:
         len = question(world);
         break;
     }
     struct packet *packet = packet_new(body, len);
+    struct known_header *header = known ? registry_note(world, packet) : NULL;
+    if (header != NULL) adversary_see(world, packet, header);
+    for (authority_t peer = 0; header != NULL && peer < world->options.nodes; peer++)
+        if (peer != member && peer != target && random_chance(random, 700000))
+            network_send(world, member, peer, packet, false);
     network_send(world, member, target, packet, false);
     packet_unref(packet);
 }

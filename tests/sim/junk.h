@@ -10,4 +10,7 @@ struct world;
 /* Sends one such message to a random member. */
 void junk_send(struct world *world, authority_t member);
 
+/* Somebody asked the member for certificates: the answer is forged. */
+void junk_answer(struct world *world, authority_t member, authority_t asker);
+
 #endif

@@ -21,15 +21,21 @@ def replacement(number, kind, original, mutated):
     return f"({switch} ? ({mutated}) : ({original}))"
 
 
-def put(text, name, entry, number):
-    original = entry["from"]
-    kind = entry.get("kind", "expression")
-    mutated = entry["to"]
+def edits(entry):
+    """(file, kind, original, mutated) of each place of a mutation."""
+    for suffix in ("", " 2"):
+        if "file" + suffix in entry:
+            yield (entry["file" + suffix], entry.get("kind" + suffix, "expression"), entry["from" + suffix],
+                   entry["to" + suffix])
+
+
+def put(text, name, edit, number):
+    file, kind, original, mutated = edit
     if kind == "expression" and original.endswith(";"):
         original, mutated = original[:-1], mutated.rstrip(";")
     count = squeeze(text).count(squeeze(original))
     if count != 1:
-        sys.exit(f"mutate.py: [{name}] is in {entry['file']} {count} times: {original}")
+        sys.exit(f"mutate.py: [{name}] is in {file} {count} times: {original}")
     begin, end = find(text, original)
     return text[:begin] + replacement(number, kind, text[begin:end], mutated) + text[end:]
 
@@ -63,11 +69,12 @@ def main():
     for file in files:
         text = (pathlib.Path(root) / file).read_text(encoding="utf-8")
         for name, number in numbers.items():
-            if table[name].get("file") == file:
-                text = put(text, name, table[name], number)
+            for edit in edits(table[name]):
+                if edit[0] == file:
+                    text = put(text, name, edit, number)
         head = '#include "tests/sim/mutation.h"\n#line 1 "' + file + '"\n'
         (out / file.replace("/", "_")).write_text(head + text, encoding="utf-8")
-    used = {table[name]["file"] for name in numbers if "file" in table[name]}
+    used = {edit[0] for name in numbers for edit in edits(table[name])}
     if used != set(files):
         sys.exit(f"mutate.py: the build names {sorted(files)}, the table {sorted(used)}")
     names = "".join(f'    "{name}", \\\n' for name in numbers)

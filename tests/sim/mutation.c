@@ -55,13 +55,6 @@ authority_t mutation_cached_leader(const struct dag *dag,
     return cached->leader;
 }
 
-round_t mutation_local_floor(const struct dag *dag, const struct dag_vertex *anchor, round_t floor)
-{
-    round_t local = u64_minus(dag_highest_round(dag), GC_DEPTH);
-
-    return u64_max(floor, u64_min(local, anchor->round - 1));
-}
-
 bool mutation_below_watermark(const struct dag *dag, round_t round, authority_t author)
 {
     for (round_t above = dag_highest_round(dag); above >= round && above > 0; above--) {

@@ -14,9 +14,6 @@ authority_t mutation_cached_leader(const struct dag *dag,
                                    const struct schedule *schedule,
                                    round_t round);
 
-/* GC_DEPTH below the highest round here, if that leaves the anchor in. */
-round_t mutation_local_floor(const struct dag *dag, const struct dag_vertex *anchor, round_t floor);
-
 /* At or below the highest round of this author that was ordered. */
 bool mutation_below_watermark(const struct dag *dag, round_t round, authority_t author);
 

@@ -21,7 +21,9 @@ def run(args, entry, seed, mutation):
     environment = dict(os.environ)
     environment.pop("SIM_MUTATION", None)
     if entry.get("program", "sim") == "sim":
-        command += ["--seconds", str(args.seconds), "--check", "16"]
+        if "--seconds" not in command:
+            command += ["--seconds", str(args.seconds)]
+        command += ["--check", "16"]
     if mutation and "bug" in entry:
         command += ["--bug", entry["bug"]]
     elif mutation:
@@ -58,8 +60,13 @@ def main():
     parser.add_argument("--timeout", type=int, default=120, help="seconds of one run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="names that contain this")
+    parser.add_argument("--list", action="store_true", help="print the list for the manual and do nothing else")
     args = parser.parse_args()
     table = read_table(pathlib.Path(__file__).with_name("mutations.ini"))
+    if args.list:
+        print("| bug | what it breaks (CONSENSUS section) |\n|---|---|")
+        print("\n".join(f"| {name} | {table[name]['rule']} |" for name in table.sections()))
+        return
     chosen = [(name, dict(table[name])) for name in table.sections() if not args.only or args.only in name]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         good = 0

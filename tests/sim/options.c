@@ -29,7 +29,7 @@ struct sim_options sim_options_default(void)
                                 .fast = -1,
                                 .unequal = -1,
                                 .faults_drawn = true,
-                                .check_every = 64};
+                                .check_every = 512};
 }
 
 void sim_options_draw(struct sim_options *options)

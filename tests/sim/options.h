@@ -39,13 +39,13 @@ enum sim_fault {
 };
 
 /* Bugs put in on purpose, to see the checkers catch them. */
-#define SIM_BUG_TABLE(X)                                                          \
-    X(NONE, "none")                                                               \
-    X(VOTES, "votes")               /* vote records are never written */          \
-    X(HEADERS, "headers")           /* own headers are never written */           \
-    X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */        \
-    X(CERTIFICATES, "certificates") /* accepted certificates are never written */ \
-    X(SYNC, "sync")                 /* sends do not wait for the sync */          \
+#define SIM_BUG_TABLE(X)                                                                \
+    X(NONE, "none")                                                                     \
+    X(VOTES, "votes")               /* votes and what they are for are never written */ \
+    X(HEADERS, "headers")           /* own headers are never written */                 \
+    X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */              \
+    X(CERTIFICATES, "certificates") /* accepted certificates are never written */       \
+    X(SYNC, "sync")                 /* sends do not wait for the sync */                \
     X(LOG, "log")                   /* batches are called durable before they are */
 
 enum sim_bug {

@@ -150,7 +150,7 @@ void node_batch_synced(struct sim_node *node, const struct sim_event *event)
 {
     struct world *world = node->world;
 
-    disk_put_batch(&node->disk, event->value, event->peer);
+    disk_put_batch(&node->disk, event->value, event->peer, node->index);
     if (event->peer == node->index) registry_batch(&world->registry, event->value)->accepted = true;
     if (world->options.bug != BUG_LOG)
         node_post_batch(node, event->value, event->peer, event->flag);

@@ -150,7 +150,7 @@ struct known_header *registry_note(struct world *world, struct packet *packet)
 
 bool registry_is_certified(const struct world *world, const struct known_header *header)
 {
-    return header->stake >= world->committee.quorum;
+    return header->stake >= world->quorum;
 }
 
 stake_t registry_certified_stake(const struct world *world, round_t round)

@@ -112,7 +112,7 @@ static uint32_t dropped_tables(enum sim_bug bug)
 {
     switch (bug) {
     case BUG_VOTES:
-        return 1u << TABLE_VOTES;
+        return 1u << TABLE_VOTES | 1u << TABLE_HEADERS;
     case BUG_HEADERS:
         return 1u << TABLE_OWN_HEADERS;
     case BUG_ATTESTATIONS:
@@ -199,6 +199,8 @@ static void on_byzantine(struct world *world, const struct sim_event *event)
         link->seen = event->value;
     } else if (event->kind == SIM_BULK && network_accepts(world, event)) {
         adversary_bulk(world, event);
+    } else if (event->kind == SIM_CONTROL && network_accepts(world, event)) {
+        adversary_control(world, event);
     }
 }
 

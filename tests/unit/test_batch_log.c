@@ -65,6 +65,42 @@ static void works_without_direct_writes_too(void **state)
     world_close(world);
 }
 
+/* A peer streamed it, then a client gave it to us: after a restart the log says that we owe it. */
+static void batch_that_a_peer_sent_first_becomes_our_own(void **state)
+{
+    (void)state;
+    for (int at_once = 0; at_once < 2; at_once++) {
+        struct world *world = world_open();
+        struct batch_log *log = batch_world_open(world);
+        struct batch_log_item items[] = {world_batch(0, 5000), world_batch(0, 5000),
+                                         world_batch(0, 5000)};
+        struct batch_log_stats stats;
+        struct batch_record record;
+
+        items[1].record.own = true;
+        items[1].record.author = 1;
+        assert_false(items[0].record.own);
+        if (at_once) {
+            assert_int_equal(batch_log_append(log, items, 3), OK);
+        } else {
+            for (size_t i = 0; i < 3; i++)
+                assert_int_equal(batch_log_append(log, &items[i], 1), OK);
+        }
+        batch_log_get_stats(log, &stats);
+        assert_int_equal(stats.batches, 1);
+        batch_log_close(log);
+        log = batch_world_open(world);
+        assert_int_equal(batch_log_find(log, &record, &items[0].record.digest), OK);
+        assert_true(record.own);
+        assert_int_equal(batch_world_found.count, 2);
+        assert_true(batch_world_found.records[1].own);
+        for (size_t i = 0; i < 3; i++)
+            buffer_unref(items[i].buffer);
+        batch_log_close(log);
+        world_close(world);
+    }
+}
+
 static void many_small_batches_are_all_found_again(void **state)
 {
     (void)state;
@@ -404,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_of_all_sizes_come_back),
         cmocka_unit_test(works_without_direct_writes_too),
+        cmocka_unit_test(batch_that_a_peer_sent_first_becomes_our_own),
         cmocka_unit_test(many_small_batches_are_all_found_again),
         cmocka_unit_test(a_batch_is_written_once),
         cmocka_unit_test(the_ring_answers_without_the_disk_and_stays_within_its_bound),
