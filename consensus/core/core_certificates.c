@@ -161,6 +161,12 @@ static void keep_both(struct core *core,
     core_alarm(core, "two certificates for one author and round");
 }
 
+void core_keep_checked(struct core *core, const struct certificate *certificate)
+{
+    if (certificate->header.round <= dag_gc_round(core->dag))
+        persist_certificate(core, certificate, true);
+}
+
 bool core_accept_certificate(struct core *core,
                              const struct certificate *certificate,
                              const struct digest *digest,

@@ -269,6 +269,11 @@ bool core_accept_certificate(struct core *core,
                              const struct digest *digest,
                              bool verified);
 
+/* A certificate that entered as implied was checked: when its vertex is collected meanwhile, only the store
+ * has to know. Without that nobody could be served it, and after a wipe of every member in turn nobody would
+ * have signatures for it that count. */
+void core_keep_checked(struct core *core, const struct certificate *certificate);
+
 /* Goes on with letting suspended certificates in after a step was cut. */
 void core_resume_release(struct core *core);
 

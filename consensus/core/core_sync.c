@@ -343,6 +343,7 @@ void core_work_chunk(struct core *core)
         status =
             synchronizer_next(&core->synchronizer, core->dag, &certificate, &digest, &verified);
         if (checking) checks++;
+        if (checking && status == OK) core_keep_checked(core, &certificate);
         if (status == OK && core_accept_certificate(core, &certificate, &digest, verified)) {
             chunk->added++;
         }

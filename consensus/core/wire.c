@@ -1,27 +1,50 @@
 #include "consensus/core/wire.h"
 
 #include "common/bcs.h"
+#include "common/crypto.h"
+#include "consensus/core/records.h"
 
 /* Room for the fields around the certificates of an answer: kind, last, and a count of up to 5
  * bytes. The count is written in its fixed place at the end, so certificates are appended behind
  * the widest one and the front is moved up to meet them. */
 #define ANSWER_PREFIX_BYTES 7u
 
-void wire_answer_begin(struct wire_answer *answer, uint8_t *memory)
+void wire_answer_begin(struct wire_answer *answer,
+                       uint8_t *memory,
+                       const struct committee *committee)
 {
     static const uint8_t prefix[ANSWER_PREFIX_BYTES];
 
     CHECK(memory != NULL);
+    CHECK(committee != NULL);
     answer->writer = writer_make(memory, WIRE_ANSWER_BYTES_MAX);
+    answer->committee = committee;
     answer->count = 0;
+    answer->checks = 0;
     writer_copy(&answer->writer, prefix, sizeof prefix);
     CHECK(!answer->writer.failed);
+}
+
+static bool row_is_good(const struct wire_answer *answer, struct bytes value)
+{
+    struct certificate certificate;
+    struct digest digest;
+    bool verified;
+
+    if (certificate_row_read(&certificate, &verified, value) != OK) return false;
+    header_digest(&digest, &certificate.header);
+    return committee_verify_quorum(answer->committee, SCOPE_HEADER, &digest, &certificate.quorum) ==
+           OK;
 }
 
 bool wire_answer_append(struct wire_answer *answer, struct bytes value)
 {
     CHECK(value.len > 1);
-    if (value.data[0] != 1) return true; /* never serve what was not verified here */
+    if (value.data[0] != 1) { /* never serve what was not verified here */
+        if (answer->checks == WIRE_ANSWER_CHECKS_MAX) return false;
+        answer->checks++;
+        if (!row_is_good(answer, value)) return true;
+    }
     if (answer->count >= WIRE_ANSWER_CERTIFICATES_MAX) return false;
     if (value.len - 1 > answer->writer.capacity - answer->writer.len) return false;
     writer_copy(&answer->writer, value.data + 1, value.len - 1);

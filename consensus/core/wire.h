@@ -58,17 +58,26 @@ enum wire_kind {
 #define WIRE_ANSWER_BYTES_MAX        (FRAME_BYTES_MAX / 2u)
 #define WIRE_ANSWER_CERTIFICATES_MAX 2000u
 
+/* Certificates of one answer whose signatures are checked for it: some 10 ms. */
+#define WIRE_ANSWER_CHECKS_MAX 32u
+
 /* Answers to SERVE_CERTIFICATES and SERVE_RANGE are built by whoever owns the store (node,
  * simulator): begin, append encoded certificates while it returns true, finish. `memory` takes
  * WIRE_ANSWER_BYTES_MAX bytes. */
 struct wire_answer {
     struct writer writer;
+    const struct committee *committee;
     uint32_t count;
+    uint32_t checks;
 };
-void wire_answer_begin(struct wire_answer *answer, uint8_t *memory);
+void wire_answer_begin(struct wire_answer *answer,
+                       uint8_t *memory,
+                       const struct committee *committee);
 
-/* `value` is a TABLE_CERTIFICATES value (flag u8 | certificate); one flagged unverified is skipped.
- * False when it does not fit any more: finish with last = false. */
+/* `value` is a TABLE_CERTIFICATES value (flag u8 | certificate). One flagged unverified (the node stopped
+ * before it could check it) is checked now, and skipped when it is bad: it may be the last copy of its
+ * signatures. False when it does not fit any more, or needs a check beyond WIRE_ANSWER_CHECKS_MAX: finish
+ * with last = false. */
 bool wire_answer_append(struct wire_answer *answer, struct bytes value);
 
 /* The frame body. */

@@ -459,7 +459,8 @@ static void open_parts(struct node *node)
         .context = node,
     };
     node->worker = worker_open(&options);
-    node->serve = serve_open(node->mesh, node->client, node->options.self);
+    node->serve = serve_open(node->mesh, node->client, &node->options.committee->committee,
+                             node->options.self);
     node->exports = exports_open(node->api, node->client);
     node->outbox = outbox_open();
     node->batch = store_batch_new();

@@ -8,17 +8,22 @@
 struct serve {
     struct mesh *mesh;
     struct storage_client *storage;
+    const struct committee *committee; /* the caller's, outlives this */
     authority_t self;
     uint32_t reading[AUTHORITIES_MAX];
     uint8_t memory[WIRE_ANSWER_BYTES_MAX]; /* one answer at a time is built here */
 };
 
-struct serve *serve_open(struct mesh *mesh, struct storage_client *storage, authority_t self)
+struct serve *serve_open(struct mesh *mesh,
+                         struct storage_client *storage,
+                         const struct committee *committee,
+                         authority_t self)
 {
     struct serve *serve = calloc(1, sizeof *serve);
     CHECK(serve != NULL);
     serve->mesh = mesh;
     serve->storage = storage;
+    serve->committee = committee;
     serve->self = self;
     return serve;
 }
@@ -116,7 +121,7 @@ static void send_certificates(struct serve *serve,
     struct wire_answer answer;
     bool fits = true;
 
-    wire_answer_begin(&answer, serve->memory);
+    wire_answer_begin(&answer, serve->memory, serve->committee);
     for (uint32_t i = 0; i < request->rows_count && fits; i++)
         fits = wire_answer_append(&answer, request->rows[i].value);
     if (request->kind == STORAGE_SCAN_ROWS) fits = fits && request->rows_end;

@@ -14,7 +14,10 @@
 struct serve;
 
 /* Never NULL. */
-struct serve *serve_open(struct mesh *mesh, struct storage_client *storage, authority_t self);
+struct serve *serve_open(struct mesh *mesh,
+                         struct storage_client *storage,
+                         const struct committee *committee,
+                         authority_t self);
 void serve_close(struct serve *serve); /* NULL is fine */
 
 /* A CORE_ACTION_SERVE_CERTIFICATES, _RANGE or _HEADER. */

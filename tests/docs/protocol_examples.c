@@ -400,7 +400,7 @@ static void show_long_frames(const struct world *world)
     wire_write_header(&writer, &world->header, &world->author_signature);
     print_frame_head("HEADER", &writer);
     certificate_row_write(&value, &certificate, true);
-    wire_answer_begin(&answer, memory);
+    wire_answer_begin(&answer, memory, &world->committee);
     CHECK(wire_answer_append(&answer, writer_view(&value)));
     body = wire_answer_finish(&answer, true);
     memmove(memory, body.data, body.len);

@@ -60,7 +60,7 @@ static void serve_certificates(struct sim_node *node, const struct core_action *
     uint8_t key[CORE_KEY_BYTES_MAX];
     bool fits = true;
 
-    wire_answer_begin(&answer, answer_memory);
+    wire_answer_begin(&answer, answer_memory, &node->world->committee);
     for (size_t i = 0; i < action->refs_count && fits; i++) {
         size_t len = key_of_slot(key, action->refs[i].round, action->refs[i].author);
         struct bytes value =
@@ -79,7 +79,7 @@ static void serve_range(struct sim_node *node, const struct core_action *action)
     size_t position = table_seek(records, (struct bytes){key, len});
     bool fits = true;
 
-    wire_answer_begin(&answer, answer_memory);
+    wire_answer_begin(&answer, answer_memory, &node->world->committee);
     for (size_t sent = 0; fits && position < records->count; position++, sent++)
         fits = sent < WIRE_ANSWER_CERTIFICATES_MAX &&
                wire_answer_append(&answer, table_value(records, position));

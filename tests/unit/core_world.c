@@ -196,7 +196,7 @@ static void answer_range(struct world *world, uint32_t n, const struct core_acti
     bool last = true;
 
     CHECK(memory != NULL);
-    wire_answer_begin(&answer, memory);
+    wire_answer_begin(&answer, memory, &world->committee);
     for (; at < table->count; at++) {
         if (wire_answer_append(&answer,
                                (struct bytes){table->rows[at].value, table->rows[at].value_len})) {
@@ -215,7 +215,7 @@ static void answer_certificates(struct world *world, uint32_t n, const struct co
     struct wire_answer answer;
 
     CHECK(memory != NULL);
-    wire_answer_begin(&answer, memory);
+    wire_answer_begin(&answer, memory, &world->committee);
     for (size_t i = 0; i < action->refs_count; i++) {
         uint8_t key[CORE_KEY_BYTES_MAX];
         struct bytes value = world_row(
