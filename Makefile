@@ -11,7 +11,7 @@ SLEEP ?= 1000
 ARGS ?=
 
 .PHONY: help setup build test test-quick demo run-dsn kill-dsn run-listener run-spammer run-sequencer \
-	run-rollup run-operator bench kernel-cost fuzz mutations lint format clean
+	run-rollup run-operator bench kernel-cost fuzz fuzz-seeded mutations lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -61,7 +61,10 @@ kernel-cost: build ## wasm instructions per pre-block and per 4 KB page
 	@ninja -C $(BUILD) kernel-cost
 
 fuzz: setup ## coverage-guided fuzzing of every decoder (SECONDS_EACH=60)
-	@./scripts/fuzz.sh $(or $(SECONDS_EACH),60)
+	@./scripts/fuzz.sh guided $(or $(SECONDS_EACH),60)
+
+fuzz-seeded: build ## seeded changes of every decoder's corpus, in bulk (SECONDS_EACH=60); totals of both kinds
+	@./scripts/fuzz.sh seeded $(or $(SECONDS_EACH),60)
 
 mutations: build ## every bug of tests/sim/mutations.ini must be detected; prints the seeds needed
 	@python3 tests/sim/mutations.py --programs $(BUILD)/tests/sim $(ARGS)
