@@ -181,7 +181,7 @@ bool storage_submit_retain(struct storage_client *client, uint64_t index);
 
 /* ---- looking in ------------------------------------------------------------------------------ */
 
-/* Figures for /metrics and /status, as of the last turns of the threads. From any thread. */
+/* Figures for /metrics and /status, as of the last turns of the threads: who was answered finds it in them. From any thread. */
 struct storage_stats {
     struct batch_log_stats log;
     uint64_t store_bytes;    /* estimated, refreshed about once a second */

@@ -87,10 +87,11 @@ static void do_appends(struct storage *storage)
     if (!storage->failed) status = batch_log_append(storage->log, items, count);
     if (status == ERR_IO) storage->failed = true;
     const uint64_t now_us = storage_now_us();
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         storage_note_latency(&storage->now.append_us_max, requests[i], now_us);
+    storage_publish_appends(storage);
+    for (size_t i = 0; i < count; i++)
         storage_complete(storage, requests[i], status);
-    }
 }
 
 /* Deletes at most one segment that nothing kept needs. */
@@ -104,6 +105,7 @@ static void retain_segments(struct storage *storage)
         storage->failed = true;
     }
     storage->retain_segments = deleted;
+    storage_publish_appends(storage);
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */
@@ -137,7 +139,6 @@ void *storage_batches_main(void *argument)
             const uint64_t begin_us = storage_now_us();
             do_appends(storage);
             retain_segments(storage);
-            storage_publish_appends(storage);
             storage_pause(begin_us);
         } else if (storage->batches.stopping) {
             return NULL;

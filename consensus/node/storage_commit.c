@@ -81,16 +81,12 @@ static void wait_for_work(struct storage *storage)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Answers a commit that was done; what it made is told to the batches thread. */
-static void finish_commit(struct storage *storage,
-                          struct storage_request *request,
-                          enum status status)
+/* What a commit made is noted, and told to the batches thread. */
+static void note_commit(struct storage *storage, struct storage_request *request)
 {
-    if (status == OK && storage_retain_note(storage, request->batch)) {
-        storage_tell(storage, request->batch);
-        request->batch = NULL;
-    }
-    storage_complete(storage, request, status);
+    if (!storage_retain_note(storage, request->batch)) return;
+    storage_tell(storage, request->batch);
+    request->batch = NULL;
 }
 
 /* All commits that gathered, and what retention has to delete, as one write. */
@@ -118,8 +114,12 @@ static void do_commits(struct storage *storage)
     storage->now.commits_merged += count;
     for (size_t i = 0; i < count; i++) {
         storage_note_latency(&storage->now.commit_us_max, requests[i], now_us);
-        finish_commit(storage, requests[i], status);
+        if (status == OK) note_commit(storage, requests[i]);
     }
+    /* Whoever is answered finds it in the figures. */
+    storage_publish_commits(storage);
+    for (size_t i = 0; i < count; i++)
+        storage_complete(storage, requests[i], status);
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */
@@ -162,7 +162,6 @@ void *storage_records_main(void *argument)
             storage_retain_slice(storage);
             do_commits(storage);
             storage_retain_committed(storage);
-            storage_publish_commits(storage);
             storage_pause(begin_us);
         } else if (storage->records.stopping) {
             return NULL;

@@ -198,6 +198,7 @@ static void export_finish(struct storage *storage, enum status status)
 
     history_end(storage->history);
     storage->history = NULL;
+    storage_publish_reads(storage);
     storage_complete(storage, request, status);
 }
 
@@ -284,7 +285,6 @@ void *storage_reads_main(void *argument)
             storage_complete(storage, request, status);
         } else if (storage->exports.first != NULL) {
             export_step(storage);
-            storage_publish_reads(storage);
         } else if (storage->reads.stopping) {
             return NULL;
         } else {

@@ -229,5 +229,6 @@ void storage_retain_committed(struct storage *storage)
     storage->retain_done = false;
     storage_tell(storage, NULL);
     request->index = storage->now.oldest_index;
+    storage_publish_commits(storage);
     storage_complete(storage, request, storage->failed ? ERR_IO : OK);
 }

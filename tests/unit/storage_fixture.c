@@ -119,17 +119,6 @@ void fixture_commit(struct fixture *fixture, struct store_batch *batch)
     assert_int_equal(fixture_take_status(fixture->client), OK);
 }
 
-void fixture_get_stats(struct fixture *fixture, struct storage_stats *ret_stats)
-{
-    const struct digest unknown = {{1}};
-
-    for (int i = 0; i < 2; i++) {
-        assert_true(storage_submit_find(fixture->client, &unknown, NULL));
-        assert_int_equal(fixture_take_status(fixture->client), ERR_NOT_FOUND);
-    }
-    storage_get_stats(fixture->storage, ret_stats);
-}
-
 bool fixture_has_row(struct fixture *fixture, enum core_table table, struct bytes key)
 {
     uint8_t *value = NULL;

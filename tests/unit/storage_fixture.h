@@ -41,7 +41,4 @@ struct bytes fixture_key(uint8_t *memory, uint64_t number);
 void fixture_put(struct store_batch *batch, enum core_table table, uint64_t key, uint64_t value);
 bool fixture_has_row(struct fixture *fixture, enum core_table table, struct bytes key);
 
-/* Published figures are those of the turn before: has one first. */
-void fixture_get_stats(struct fixture *fixture, struct storage_stats *ret_stats);
-
 #endif

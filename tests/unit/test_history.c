@@ -113,7 +113,7 @@ static uint64_t cache_hits(struct fixture *fixture)
 {
     struct storage_stats stats;
 
-    fixture_get_stats(fixture, &stats);
+    storage_get_stats(fixture->storage, &stats);
     return stats.export_cache_hits;
 }
 
@@ -274,13 +274,13 @@ static void forgetting_takes_what_only_old_preblocks_need(void **state)
     check_kept(&fixture, 199, false);
     check_kept(&fixture, 200, true);
     assert_int_equal(retain(&fixture, 100), 200); /* never back */
-    fixture_get_stats(&fixture, &stats);
+    storage_get_stats(fixture.storage, &stats);
     assert_int_equal(stats.oldest_index, 200);
     assert_int_equal(stats.newest_index, 300);
     /* Batches of pre-blocks below 100 (their segments were last used 4 gc_depth before round 400)
      * are gone. */
     wait_for_segments(&fixture, segments - segments / 4);
-    fixture_get_stats(&fixture, &stats);
+    storage_get_stats(fixture.storage, &stats);
     assert_true(stats.log.segments > segments / 2);
     for (int pass = 0; pass < 2; pass++) {
         for (uint64_t i = 200; i <= 300; i++)

@@ -64,6 +64,47 @@ static void appends_are_answered_in_order_and_found_again(void **state)
     fixture_close(&fixture);
 }
 
+/* One thread appends, one reads, at the same time: what was answered is found and right, what was not yet is
+ * either found whole or not found. Under TSan this is the test of the log's lock. */
+static void reads_go_on_while_batches_are_appended(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_open();
+    const uint64_t count = 400;
+    uint64_t appended = 0;
+    uint64_t submitted = 0;
+    uint64_t answered = 0;
+    uint64_t found = 0;
+
+    while (answered < 2 * count) {
+        for (; submitted < count && 2 * submitted - answered < 120; submitted++) {
+            struct batch_log_item item = world_batch(submitted, BATCH_BYTES);
+            assert_true(storage_submit_append(fixture.client, item.buffer, &item.record, NULL));
+            struct batch_log_item wanted = world_batch(submitted / 2, BATCH_BYTES);
+            void *number = (void *)(uintptr_t)(submitted / 2 + 1);
+            assert_true(storage_submit_read(fixture.client, &wanted.record.digest, number));
+            buffer_unref(item.buffer);
+            buffer_unref(wanted.buffer);
+        }
+        struct storage_request *request = fixture_take(fixture.client);
+        const uint64_t number = (uintptr_t)request->context;
+        answered++;
+        if (number == 0) {
+            assert_int_equal(request->status, OK);
+            appended++;
+        } else if (request->status == OK) {
+            assert_int_equal(request->record.created_at, 1000 + number - 1);
+            found++;
+        } else {
+            assert_int_equal(request->status, ERR_NOT_FOUND);
+            assert_true(number > appended / 2);
+        }
+        storage_request_free(request);
+    }
+    assert_true(found > count / 4);
+    fixture_close(&fixture);
+}
+
 /* While one group is written, the next one gathers: far fewer writes and syncs than requests. */
 static void groups_form_by_themselves(void **state)
 {
@@ -82,7 +123,7 @@ static void groups_form_by_themselves(void **state)
     }
     for (uint64_t i = 0; i < 80; i++)
         assert_int_equal(fixture_take_status(fixture.client), OK);
-    fixture_get_stats(&fixture, &stats);
+    storage_get_stats(fixture.storage, &stats);
     assert_int_equal(stats.log.batches, 40);
     assert_in_range(stats.log.groups, 1, 30);
     assert_int_equal(stats.commits_merged, 40);
@@ -372,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_are_answered_in_order_and_found_again),
+        cmocka_unit_test(reads_go_on_while_batches_are_appended),
         cmocka_unit_test(groups_form_by_themselves),
         cmocka_unit_test(commits_are_answered_in_order_and_kept),
         cmocka_unit_test(a_client_is_refused_beyond_its_bound_and_goes_on_later),
