@@ -539,21 +539,20 @@ authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t number, u
 {
     struct batch_entry *entry = batch_table_entry(table, number);
     uint32_t count = table->committee->count;
+    bool anybody = entry->asked > 1 || attempt == 0 || authority_set_is_empty(&entry->holders);
     authority_t peer = entry->next_peer;
 
     CHECK(entry->list == BATCH_LIST_FETCHING);
-    if (attempt == 1) {
+    if (attempt == 1 && entry->asked <= 1) {
         /* Where the round robin begins differs from batch to batch, so that the load spreads. */
         peer = (authority_t)((peer + entry->digest.bytes[0]) % count);
     }
+    /* Known holders only, in the first turn, when there are any. Later everybody in turn: who is known to
+     * hold it may be gone. */
     for (uint32_t tries = 0; tries < 2 * count; tries++) {
         bool holder = authority_set_has(&entry->holders, peer);
 
-        /* Known holders only, in the first turn, when there are any. */
-        if (peer != table->self &&
-            (attempt == 0 || holder || tries >= count || authority_set_is_empty(&entry->holders))) {
-            break;
-        }
+        if (peer != table->self && (anybody || holder || tries >= count)) break;
         peer = (authority_t)((peer + 1) % count);
     }
     entry->next_peer = (authority_t)((peer + 1) % count);

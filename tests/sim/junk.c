@@ -274,6 +274,7 @@ void junk_send(struct world *world, authority_t member)
         break;
     case 4:
         len = absurd_header(world, member);
+        known = true;
         break;
     case 5:
         len = wrong_attestation(world, member);

@@ -116,6 +116,9 @@ static struct known_header *add_header(struct world *world,
     return header;
 }
 
+/* Rounds of junk further above the top are not remembered: nobody can vote for them. */
+#define ROUNDS_AHEAD_MAX 100u
+
 static struct known_header *note_header(struct world *world, struct packet *packet)
 {
     static struct header content;
@@ -129,6 +132,7 @@ static struct known_header *note_header(struct world *world, struct packet *pack
     struct reader reader = reader_make(packet->data + 1, len);
     header_decode(&content, &reader);
     if (!reader_done(&reader) || content.author >= world->committee.count) return NULL;
+    if (content.round > world->registry.top_round + ROUNDS_AHEAD_MAX) return NULL;
     return add_header(world, packet, &content, &digest);
 }
 

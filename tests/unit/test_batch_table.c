@@ -142,6 +142,35 @@ static void missing_batch_is_asked_for_in_time(void **state)
     fixture_close(&fixture);
 }
 
+/* Whoever is said to hold it, and wherever the digest begins: within two rounds of the committee all others
+ * were asked. */
+static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < 300; number++) {
+        struct fixture fixture;
+        struct batch_stored missing = stored_make(number, (authority_t)(1 + number % 6), 100);
+        struct authority_set asked = {{0, 0}};
+        uint64_t deadline = 0;
+        uint64_t now = 5000;
+
+        fixture_open(&fixture, 7);
+        uint32_t entry = name(&fixture, &missing, missing.author, 3);
+        for (authority_t a = 1; a < 7; a++) {
+            if (missing.digest.bytes[1] >> a & 1)
+                authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, a);
+        }
+        for (uint32_t turn = 0; turn < 14; turn++, now += BATCH_FETCH_RETRY_US) {
+            assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, now), entry);
+            uint32_t peers = turn == 0 ? BATCH_FETCH_PEERS_FIRST : BATCH_FETCH_PEERS;
+            for (uint32_t i = 0; i < peers; i++)
+                authority_set_add(&asked, batch_table_fetch_peer(&fixture.table, entry, i));
+        }
+        assert_int_equal(asked.words[0], 0x7e);
+        fixture_close(&fixture);
+    }
+}
+
 static void batches_that_never_were_make_room(void **state)
 {
     struct fixture fixture;
@@ -318,6 +347,7 @@ int main(void)
         cmocka_unit_test(own_batch_waits_to_be_named),
         cmocka_unit_test(held_means_durable_under_the_stated_worker),
         cmocka_unit_test(missing_batch_is_asked_for_in_time),
+        cmocka_unit_test(everybody_is_asked_for_a_missing_batch_in_the_end),
         cmocka_unit_test(batches_that_never_were_make_room),
         cmocka_unit_test(lag_is_that_of_the_slowest_in_the_fastest_quorum),
         cmocka_unit_test(unnamed_share_of_an_author_is_bounded),
