@@ -1,5 +1,6 @@
 #include "common/address.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
 
@@ -70,6 +71,33 @@ enum status address_parse(struct address *ret, const char *text)
     if (!port_parse(&address.port, colon + 1, (size_t)(end - colon) - 1)) return ERR_MALFORMED;
     *ret = address;
     return OK;
+}
+
+enum status address_parse_url(struct address *ret, bool *ret_tls, const char *text)
+{
+    static const char scheme[] = "https://";
+    char plain[sizeof scheme + ADDRESS_TEXT_BYTES_MAX];
+    bool tls = strncmp(text, scheme, sizeof scheme - 1) == 0;
+
+    if (tls) {
+        /* The same form without the letter s. */
+        int len = snprintf(plain, sizeof plain, "http://%s", text + sizeof scheme - 1);
+        if (len < 0 || (size_t)len >= sizeof plain) return ERR_MALFORMED;
+        text = plain;
+    }
+    enum status status = address_parse(ret, text);
+    if (status == OK) *ret_tls = tls;
+    return status;
+}
+
+bool address_is_loopback(const struct address *address)
+{
+    struct in_addr ip4;
+    struct in6_addr ip6;
+
+    if (strcmp(address->host, "localhost") == 0) return true;
+    if (inet_pton(AF_INET, address->host, &ip4) == 1) return ntohl(ip4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, address->host, &ip6) == 1 && IN6_IS_ADDR_LOOPBACK(&ip6);
 }
 
 void address_format(char *ret, const struct address *address)

@@ -18,6 +18,12 @@ struct address {
 /* ERR_MALFORMED for anything else than the forms above. */
 enum status address_parse(struct address *ret, const char *text);
 
+/* The same, and "https://host:port" with `*ret_tls` true. */
+enum status address_parse_url(struct address *ret, bool *ret_tls, const char *text);
+
+/* True for 127.0.0.0/8, ::1 and "localhost". */
+bool address_is_loopback(const struct address *address);
+
 /* "host:port"; `ret` takes ADDRESS_TEXT_BYTES_MAX bytes. */
 void address_format(char *ret, const struct address *address);
 

@@ -19,6 +19,7 @@ enum crypto_scope {
     SCOPE_CHECKPOINT = 11, /* reserved */
     SCOPE_HANDOVER = 12,   /* reserved */
     SCOPE_UPGRADE = 13,    /* reserved */
+    SCOPE_ENVELOPE = 14,   /* an envelope's digest: a submitter (common/envelope.h) */
 };
 
 #define INTENT_BYTES 3u

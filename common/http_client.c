@@ -2,10 +2,15 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <openssl/ssl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+
+#include "common/tls_files.h"
 
 #define HEAD_BYTES_MAX (16u * 1024u)
 
@@ -27,10 +32,12 @@ struct http_call {
     enum call_state state;
     int code;
     size_t left;
+    bool connected; /* TLS: the handshake is over */
     bool streamed;
     bool cancelled; /* while `busy`: free when the stack has unwound */
     bool busy;      /* inside on_chunk or on_done */
     const char *failure;
+    char text[128]; /* where a failure is made up */
 };
 
 static void call_free(struct http_call *call)
@@ -260,15 +267,35 @@ static void on_read(struct bufferevent *bev, void *context)
     (void)advance(context);
 }
 
+/* Why a TLS connection did not come about. */
+static const char *connect_failure(struct http_call *call, short what)
+{
+    struct bufferevent *bev = call->bev;
+    const char *wrong = tls_failure(bufferevent_openssl_get_ssl(bev));
+
+    if (wrong != NULL) {
+        (void)snprintf(call->text, sizeof call->text, "its certificate is not trusted: %s", wrong);
+        return call->text;
+    }
+    if (bufferevent_get_openssl_error(bev) != 0 || (what & BEV_EVENT_EOF) != 0)
+        return "the server does not speak TLS";
+    return "cannot connect";
+}
+
 static void on_event(struct bufferevent *bev, short what, void *context)
 {
     struct http_call *call = context;
 
-    if ((what & BEV_EVENT_CONNECTED) != 0) return;
+    if ((what & BEV_EVENT_CONNECTED) != 0) {
+        call->connected = true;
+        return;
+    }
     /* What came before the end still counts. */
     if (evbuffer_get_length(bufferevent_get_input(bev)) > 0 && !advance(call)) return;
     if ((what & BEV_EVENT_EOF) != 0 && call->state == CALL_END) {
         call_finish(call, NULL);
+    } else if (call->options.tls != NULL && !call->connected) {
+        call_finish(call, connect_failure(call, what));
     } else if (call->state == CALL_HEAD && call->code == 0 && (what & BEV_EVENT_EOF) == 0) {
         call_finish(call, "cannot connect");
     } else {
@@ -293,6 +320,8 @@ static void write_request(struct http_call *call)
     address_format(host, &options->address);
     evbuffer_add_printf(output, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n",
                         options->method, options->path, host);
+    if (options->token != NULL && options->token[0] != '\0')
+        evbuffer_add_printf(output, "Authorization: Bearer %s\r\n", options->token);
     if (strcmp(options->method, "POST") == 0) {
         evbuffer_add_printf(output, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
                             options->content_type == NULL ? "application/json"
@@ -313,8 +342,15 @@ static void connect_call(struct http_call *call, struct event_base *base)
         call->failure = "the host is not known";
         return;
     }
-    call->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    if (call->options.tls == NULL) {
+        call->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    } else {
+        SSL *tls = tls_roots_connect(call->options.tls, call->options.address.host);
+        call->bev = bufferevent_openssl_socket_new(base, -1, tls, BUFFEREVENT_SSL_CONNECTING,
+                                                   BEV_OPT_CLOSE_ON_FREE);
+    }
     CHECK(call->bev != NULL);
+    if (call->options.tls != NULL) bufferevent_openssl_set_allow_dirty_shutdown(call->bev, 1);
     write_request(call);
     bufferevent_setwatermark(call->bev, EV_READ, 0,
                              call->options.response_bytes_max + HEAD_BYTES_MAX);
@@ -341,6 +377,7 @@ struct http_call *http_call_start(struct event_base *base, const struct http_cal
     signal(SIGPIPE, SIG_IGN);
     connect_call(call, base);
     /* What was borrowed has been copied into the output by now. */
+    call->options.token = NULL;
     call->options.method = NULL;
     call->options.path = NULL;
     call->options.content_type = NULL;

@@ -12,18 +12,22 @@
 
 struct event_base;
 struct http_call;
+struct tls_roots;
 
 struct http_response {
     int code;            /* 0: there was no complete reply, see `failure` */
     struct bytes body;   /* valid during the callback; empty for a streamed reply */
-    const char *failure; /* "cannot connect", "no reply in time", ...; NULL when there is a code */
+    const char *failure; /* "cannot connect", "no reply in time", ...; NULL when there is a code;
+                            valid during the callback */
 };
 
 struct http_call_options {
     struct address address;
-    const char *method; /* "GET", "POST", "DELETE" */
-    const char *path;   /* with the query, escaped: "/global/block/head/hash" */
-    struct bytes body;  /* sent when the method is POST; copied */
+    const struct tls_roots *tls; /* NULL: plain HTTP; must outlive the call */
+    const char *token;           /* bearer token; NULL or "": none */
+    const char *method;          /* "GET", "POST", "DELETE" */
+    const char *path;            /* with the query, escaped: "/global/block/head/hash" */
+    struct bytes body;           /* sent when the method is POST; copied */
     const char *content_type;
     uint32_t timeout_ms;       /* for the whole call; of a stream: for the next chunk */
     size_t response_bytes_max; /* larger bodies (of a stream: chunks) fail the call */

@@ -3,6 +3,8 @@
 #ifndef COMMON_HTTP_CONNECTION_H
 #define COMMON_HTTP_CONNECTION_H
 
+#include <sys/socket.h>
+
 #include "common/http_head.h"
 
 struct bufferevent;
@@ -42,6 +44,7 @@ struct connection {
     struct connection *previous;
     struct connection *next;
     struct bufferevent *bev;
+    struct sockaddr_storage peer;
     enum connection_state state;
     uint64_t deadline_ms;
     struct http_request *request;
@@ -59,8 +62,8 @@ void http_request_free(struct http_request *request);
 /* Takes the next request from the input, or the rest of one, as far as it has arrived. */
 void connection_advance(struct connection *connection);
 
-/* Refuses a request that never became one. */
-void connection_refuse(struct connection *connection, int code, const char *allow);
+/* Refuses a request that never became one; `line` is a header line or NULL. */
+void connection_refuse(struct connection *connection, int code, const char *line);
 
 /* After a reply was written: on to the next request, or to the end. */
 void connection_replied(struct connection *connection);

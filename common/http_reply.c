@@ -15,6 +15,8 @@ static const char *reason_of(int code)
         {200, "OK"},
         {204, "No Content"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
@@ -44,9 +46,10 @@ static void write_head(struct connection *connection, int code, const char *cont
     evbuffer_add_printf(output, "HTTP/1.1 %d %s\r\n", code, reason_of(code));
     if (content_type != NULL) evbuffer_add_printf(output, "Content-Type: %s\r\n", content_type);
     if (http_server_options_of(connection->server)->cors) {
-        evbuffer_add_printf(output, "Access-Control-Allow-Origin: *\r\n"
-                                    "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
-                                    "Access-Control-Allow-Headers: Content-Type\r\n");
+        evbuffer_add_printf(output,
+                            "Access-Control-Allow-Origin: *\r\n"
+                            "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
+                            "Access-Control-Allow-Headers: Content-Type, Authorization\r\n");
     }
     evbuffer_add_printf(output, "Connection: %s\r\n",
                         connection->keep_alive ? "keep-alive" : "close");
@@ -55,7 +58,7 @@ static void write_head(struct connection *connection, int code, const char *cont
 static void write_reply(struct connection *connection,
                         int code,
                         const char *content_type,
-                        const char *allow,
+                        const char *line,
                         const void *body,
                         size_t len,
                         bool head_only)
@@ -63,7 +66,7 @@ static void write_reply(struct connection *connection,
     struct evbuffer *output = bufferevent_get_output(connection->bev);
 
     write_head(connection, code, content_type);
-    if (allow != NULL) evbuffer_add_printf(output, "Allow: %s\r\n", allow);
+    if (line != NULL) evbuffer_add_printf(output, "%s\r\n", line);
     if (code != 204) evbuffer_add_printf(output, "Content-Length: %zu\r\n", len);
     evbuffer_add(output, "\r\n", 2);
     if (!head_only && len > 0) evbuffer_add(output, body, len);
@@ -87,6 +90,15 @@ static const char *refusal_of(int code, const char **ret_message)
     case 204:
         *ret_message = "";
         return "ok";
+    case 401:
+        *ret_message = "a bearer token is needed here";
+        return "unauthenticated";
+    case 403:
+        *ret_message = "this token does not carry the right that is needed here";
+        return "permission_denied";
+    case 429:
+        *ret_message = "over the rate limit of this address, try again later";
+        return "resource_exhausted";
     case 404:
         *ret_message = "there is nothing at this path";
         return "not_found";
@@ -118,7 +130,7 @@ static const char *refusal_of(int code, const char **ret_message)
     }
 }
 
-void connection_refuse(struct connection *connection, int code, const char *allow)
+void connection_refuse(struct connection *connection, int code, const char *line)
 {
     const char *message;
     const char *name = refusal_of(code, &message);
@@ -126,7 +138,7 @@ void connection_refuse(struct connection *connection, int code, const char *allo
 
     connection->keep_alive = false;
     connection->unread = true;
-    write_reply(connection, code, code == 204 ? NULL : "application/json", allow, text,
+    write_reply(connection, code, code == 204 ? NULL : "application/json", line, text,
                 code == 204 ? 0 : strlen(text), false);
     free(text);
     connection_replied(connection);

@@ -2,6 +2,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const char *http_request_path(const struct http_request *request)
@@ -33,6 +34,22 @@ const char *http_request_query(const struct http_request *request, const char *n
 const char *http_request_header(const struct http_request *request, const char *name)
 {
     return http_head_header(&request->head, name);
+}
+
+const char *http_request_method(const struct http_request *request)
+{
+    return request->head.method;
+}
+
+size_t http_request_body_len(const struct http_request *request)
+{
+    return request->head.length;
+}
+
+const struct sockaddr_storage *http_request_peer(const struct http_request *request)
+{
+    CHECK(request->connection != NULL);
+    return &request->connection->peer;
 }
 
 struct bytes http_request_body(const struct http_request *request)
@@ -82,21 +99,31 @@ static char *take_head(struct evbuffer *input, size_t *ret_len)
     return text;
 }
 
+/* What is no letter will never be a method: TLS, for one, would wait for our answer. */
+static bool begins_like_http(struct evbuffer *input)
+{
+    uint8_t first = 0;
+
+    if (evbuffer_copyout(input, &first, 1) != 1) return true;
+    return first >= ' ' || first == '\r';
+}
+
 static bool is_preflight(const struct connection *connection, const struct http_head *head)
 {
     return http_server_options_of(connection->server)->cors && strcmp(head->method, "OPTIONS") == 0;
 }
 
-/* Judges a complete head. Returns 0, or the code to refuse with. */
+/* Judges a complete head. Returns 0, or the code to refuse with and a header line for it. */
 static int judge_head(struct connection *connection,
                       struct http_request *request,
                       size_t text_len,
-                      char *ret_allow)
+                      char *ret_line)
 {
     const struct http_server_options *options = http_server_options_of(connection->server);
+    char allow[128];
     int code;
 
-    ret_allow[0] = '\0';
+    ret_line[0] = '\0';
     if (text_len > HTTP_HEAD_BYTES_MAX) return 431;
     if ((code = http_head_parse(&request->head, request->text, text_len)) != 0) return code;
     connection->keep_alive = request->head.keep_alive && !connection->eof;
@@ -104,8 +131,11 @@ static int judge_head(struct connection *connection,
     request->segments = malloc(strlen(request->head.path) + 1);
     CHECK(request->segments != NULL);
     code = http_head_route(&request->head, request->segments, options->routes,
-                           options->routes_count, &request->route, ret_allow);
+                           options->routes_count, &request->route, allow);
+    if (code == 405) (void)snprintf(ret_line, HTTP_HEADER_LINE_BYTES, "Allow: %s", allow);
     if (code == 405 && is_preflight(connection, &request->head)) return 204;
+    if (code == 0 && options->guard != NULL)
+        code = options->guard(options->guard_context, request, ret_line);
     if (code != 0) return code;
     if (request->head.length > request->route->body_bytes_max) return 413;
     if (!request->head.has_length && request->route->body_bytes_max > 0 &&
@@ -119,13 +149,15 @@ static int judge_head(struct connection *connection,
 static bool begin_request(struct connection *connection)
 {
     struct evbuffer *input = bufferevent_get_input(connection->bev);
-    char allow[128];
+    char line[HTTP_HEADER_LINE_BYTES];
     size_t len;
     char *text = take_head(input, &len);
 
     if (text == NULL) {
         if (evbuffer_get_length(input) > HTTP_HEAD_BYTES_MAX) {
             connection_refuse(connection, 431, NULL);
+        } else if (!begins_like_http(input)) {
+            connection_refuse(connection, 400, NULL);
         }
         return false;
     }
@@ -133,10 +165,10 @@ static bool begin_request(struct connection *connection)
     CHECK(request != NULL);
     request->connection = connection;
     request->text = text;
-    int code = judge_head(connection, request, len, allow);
+    int code = judge_head(connection, request, len, line);
     if (code != 0) {
         http_request_free(request);
-        connection_refuse(connection, code, allow[0] == '\0' ? NULL : allow);
+        connection_refuse(connection, code, line[0] == '\0' ? NULL : line);
         return false;
     }
     if (request->head.length > 0) {

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -44,6 +47,17 @@ const struct http_server_options *http_server_options_of(const struct http_serve
     return &server->options;
 }
 
+/* Says goodbye on a TLS connection, without waiting for the other side: it can tell a whole reply
+ * from one that was cut. */
+static void close_tls(struct bufferevent *bev)
+{
+    SSL *tls = bufferevent_openssl_get_ssl(bev);
+
+    if (tls == NULL || SSL_in_init(tls)) return;
+    (void)SSL_shutdown(tls);
+    ERR_clear_error();
+}
+
 static void connection_free(struct connection *connection)
 {
     struct http_server *server = connection->server;
@@ -60,6 +74,7 @@ static void connection_free(struct connection *connection)
         http_request_free(request);
     }
     struct http_stream *stream = connection->stream;
+    close_tls(connection->bev);
     bufferevent_free(connection->bev);
     free(connection);
     if (stream != NULL) {
@@ -137,6 +152,7 @@ static void on_write(struct bufferevent *bev, void *context)
         connection_free(connection);
         return;
     }
+    close_tls(bev);
     shutdown(bufferevent_getfd(bev), SHUT_WR);
     connection->state = CONNECTION_LINGERING;
     connection->deadline_ms = now_ms() + LINGER_MS;
@@ -147,6 +163,7 @@ static void on_event(struct bufferevent *bev, short what, void *context)
     struct connection *connection = context;
     bool pending = evbuffer_get_length(bufferevent_get_output(bev)) > 0;
 
+    if ((what & BEV_EVENT_CONNECTED) != 0) return; /* the TLS handshake is over */
     if ((what & BEV_EVENT_EOF) != 0) {
         connection->eof = true;
         connection->keep_alive = false;
@@ -190,6 +207,19 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     }
 }
 
+static struct bufferevent *make_bufferevent(struct http_server *server, evutil_socket_t fd)
+{
+    if (server->options.tls == NULL)
+        return bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    SSL *tls = SSL_new(server->options.tls);
+    CHECK(tls != NULL);
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        server->base, fd, tls, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    /* A client that ends the connection without a goodbye has still ended it. */
+    if (bev != NULL) bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    return bev;
+}
+
 static void on_accept(struct evconnlistener *listener,
                       evutil_socket_t fd,
                       struct sockaddr *address,
@@ -198,13 +228,13 @@ static void on_accept(struct evconnlistener *listener,
 {
     struct http_server *server = context;
     (void)listener;
-    (void)address;
-    (void)address_len;
 
-    struct bufferevent *bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *bev = make_bufferevent(server, fd);
     struct connection *connection = calloc(1, sizeof *connection);
     CHECK(connection != NULL);
     CHECK(bev != NULL);
+    CHECK((size_t)address_len <= sizeof connection->peer);
+    memcpy(&connection->peer, address, (size_t)address_len);
     connection->server = server;
     connection->bev = bev;
     connection->state = CONNECTION_READING;
@@ -249,6 +279,7 @@ enum status http_server_open(struct http_server **ret,
     if (server->options.connections_max == 0) server->options.connections_max = CONNECTIONS_DEFAULT;
     if (server->options.timeout_ms == 0) server->options.timeout_ms = TIMEOUT_MS_DEFAULT;
     server->base = base;
+    if (server->options.tls != NULL) CHECK(SSL_CTX_up_ref(server->options.tls) == 1);
     /* A client that leaves in the middle of a reply is an error of that write, not the end of the
      * program. */
     signal(SIGPIPE, SIG_IGN);
@@ -258,6 +289,7 @@ enum status http_server_open(struct http_server **ret,
     if (server->listener == NULL) {
         enum status status =
             error_line_set(error, ERR_IO, "%s: cannot listen: %s", text, strerror(errno));
+        SSL_CTX_free(server->options.tls);
         free(server);
         return status;
     }
@@ -266,6 +298,14 @@ enum status http_server_open(struct http_server **ret,
     event_add(server->sweep, &period);
     *ret = server;
     return OK;
+}
+
+void http_server_set_tls(struct http_server *server, SSL_CTX *tls)
+{
+    CHECK(server->options.tls != NULL);
+    CHECK(SSL_CTX_up_ref(tls) == 1);
+    SSL_CTX_free(server->options.tls);
+    server->options.tls = tls;
 }
 
 uint16_t http_server_port(const struct http_server *server)
@@ -288,5 +328,6 @@ void http_server_close(struct http_server *server)
     }
     evconnlistener_free(server->listener);
     event_free(server->sweep);
+    SSL_CTX_free(server->options.tls);
     free(server);
 }

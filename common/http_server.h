@@ -9,6 +9,9 @@
  * Content-Length 413 body over the route's limit   414 / 431 long target or header   503 too many
  * connections
  *
+ * A guard, if there is one, judges each request by its head, before its body is read (401, 403 or
+ * 429; common/http_guard.h). With a TLS identity only TLS is spoken.
+ *
  * Bounds: connections, header bytes, body bytes per route, the time in which a whole request must
  * arrive, the time in which a reply must be taken, and what waits unsent on a stream. Keep-alive,
  * pipelining, HEAD, Expect: 100-continue and HTTP/1.0 work; request bodies come with Content-Length
@@ -23,6 +26,8 @@
 
 struct event_base;
 struct http_server;
+struct ssl_ctx_st;
+struct sockaddr_storage;
 struct http_request;
 struct http_stream;
 
@@ -40,6 +45,14 @@ struct http_route {
     size_t body_bytes_max; /* 0: no body */
 };
 
+/* A header line of a refusal, as "Retry-After: 1"; empty: none. */
+#define HTTP_HEADER_LINE_BYTES 160u
+
+/* 0, or the code to refuse with and a header line that goes with it. */
+typedef int http_guard_judge(void *context,
+                             const struct http_request *request,
+                             char ret_line[HTTP_HEADER_LINE_BYTES]);
+
 struct http_server_options {
     const struct http_route *routes; /* must outlive the server */
     size_t routes_count;
@@ -47,6 +60,9 @@ struct http_server_options {
     uint32_t connections_max; /* 0: 256 */
     uint32_t timeout_ms;      /* for a whole request, and for a reply to be taken; 0: 30,000 */
     bool cors; /* let pages of any origin read the replies; answers preflight requests */
+    struct ssl_ctx_st *tls;  /* NULL: plain; the server holds it by itself */
+    http_guard_judge *guard; /* NULL: everybody may */
+    void *guard_context;
 };
 
 /* Listens. ERR_NOT_FOUND or ERR_IO with a line that names the address. */
@@ -55,6 +71,10 @@ enum status http_server_open(struct http_server **ret,
                              const struct address *address,
                              const struct http_server_options *options,
                              struct error_line *error);
+
+/* Connections from now on use another TLS context, which the server holds by itself; for servers
+ * that were opened with one. */
+void http_server_set_tls(struct http_server *server, struct ssl_ctx_st *tls);
 
 /* The port listened on, for addresses with port 0. */
 uint16_t http_server_port(const struct http_server *server);
@@ -69,6 +89,10 @@ const char *http_request_path(const struct http_request *request);
 const char *http_request_parameter(const struct http_request *request, const char *name);
 const char *http_request_query(const struct http_request *request, const char *name);
 const char *http_request_header(const struct http_request *request, const char *name);
+const char *http_request_method(const struct http_request *request);
+size_t http_request_body_len(const struct http_request *request); /* as announced */
+/* Where it came from; only while the client is there. */
+const struct sockaddr_storage *http_request_peer(const struct http_request *request);
 struct bytes http_request_body(const struct http_request *request);
 
 /* Parses the body as JSON; NULL when it is not, with the reply already made (400). The caller owns

@@ -17,7 +17,7 @@ FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 700
 CORE_CHECKS_PER_1000 = 30
 
-PURE = {"base", "limits", "bytes", "bcs", "page", "crypto", "types", "codec", "committee", "preblock", "batch"}
+PURE = {"base", "limits", "bytes", "bcs", "page", "crypto", "types", "codec", "committee", "preblock", "batch", "envelope"}
 PURE_SOURCES = (PURE | {"status_text"}) - {"base", "limits", "types", "crypto"}
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "string.h"}
 

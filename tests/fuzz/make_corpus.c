@@ -11,6 +11,7 @@
 #include "common/codec.h"
 #include "common/committee_file.h"
 #include "common/crypto.h"
+#include "common/envelope.h"
 #include "common/page.h"
 #include "common/preblock.h"
 #include "consensus/core/ordering_record.h"
@@ -353,6 +354,44 @@ static void save_core_scripts(void)
     save_writer("core", "links", &script);
 }
 
+static void save_envelopes(void)
+{
+    static uint8_t payload[16384];
+    struct secret_key secret;
+    uint8_t seed[32] = {1};
+    const size_t lengths[] = {1, 127, 128, sizeof payload};
+
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct writer writer = writer_make(memory, sizeof memory);
+        struct envelope envelope = {.nonce = i, .expiry_ms = 1767323045678};
+        struct digest digest;
+        char name[32];
+        memset(envelope.network.bytes, 0x11, sizeof envelope.network.bytes);
+        crypto_key_pair(&envelope.key, &secret, seed);
+        envelope.payload = (struct bytes){payload, lengths[i]};
+        envelope_digest(&digest, &envelope);
+        crypto_sign(&envelope.signature, SCOPE_ENVELOPE, &digest, &secret);
+        envelope_encode(&writer, &envelope);
+        snprintf(name, sizeof name, "payload_%zu", lengths[i]);
+        save_writer("envelope", name, &writer);
+    }
+}
+
+static void save_access_files(void)
+{
+    save_text("access_files", "tokens",
+              "# name token rights\nmonitor\tabcdefghijklmnop read\r\n"
+              "wallet 0123456789-._~+/== submit read # both\n\nroot ABCDEFGHIJKLMNOPQ admin");
+    save_text("access_files", "tokens_twice",
+              "a abcdefghijklmnop read\nb abcdefghijklmnop submit\n");
+    save_text("access_files", "keys",
+              "first d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n"
+              "second 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c "
+              "transactions=500 bytes=1000000\n");
+    save_text("access_files", "keys_small_order",
+              "a 0100000000000000000000000000000000000000000000000000000000000000\n");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -368,5 +407,7 @@ int main(int argc, char **argv)
     save_records();
     save_hellos();
     save_core_scripts();
+    save_envelopes();
+    save_access_files();
     return 0;
 }
