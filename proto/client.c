@@ -5,9 +5,11 @@
 #include <grpc/support/time.h>
 #include <poll.h>
 #include <signal.h>
+#include <sodium/utils.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/tls_files.h"
 #include "proto/client_internal.h"
 #include "proto/pb.h"
 
@@ -69,6 +71,25 @@ grpc_op ending_op(struct ending *ending)
     return op;
 }
 
+/* The server's hint when to try again; 0: none. */
+static uint32_t retry_of(const grpc_metadata_array *trailing)
+{
+    for (size_t i = 0; i < trailing->count; i++) {
+        const grpc_metadata *entry = &trailing->metadata[i];
+        if (grpc_slice_str_cmp(entry->key, "retry-after-ms") != 0) continue;
+        const uint8_t *digits = GRPC_SLICE_START_PTR(entry->value);
+        size_t len = GRPC_SLICE_LENGTH(entry->value);
+        uint32_t value = 0;
+        if (len > 9) return 0;
+        for (size_t at = 0; at < len; at++) {
+            if (digits[at] < '0' || digits[at] > '9') return 0;
+            value = value * 10 + (uint32_t)(digits[at] - '0');
+        }
+        return value;
+    }
+    return 0;
+}
+
 void ending_take(struct client_event *event, struct ending *ending)
 {
     event->code = (int)ending->code;
@@ -76,6 +97,7 @@ void ending_take(struct client_event *event, struct ending *ending)
     if (len >= sizeof event->text) len = sizeof event->text - 1;
     memcpy(event->text, GRPC_SLICE_START_PTR(ending->details), len);
     event->text[len] = '\0';
+    event->retry_ms = retry_of(&ending->trailing);
     grpc_slice_unref(ending->details);
     grpc_metadata_array_destroy(&ending->trailing);
     ending->details = grpc_empty_slice();
@@ -104,6 +126,18 @@ grpc_slice client_read_message(grpc_byte_buffer *message)
     grpc_slice slice = grpc_byte_buffer_reader_readall(&reader);
     grpc_byte_buffer_reader_destroy(&reader);
     return slice;
+}
+
+grpc_op client_greeting(const struct client *client, grpc_metadata *metadata)
+{
+    grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    if (client->authorization == NULL) return op;
+    /* A static slice of a text that lives as long as the client. */
+    *metadata = (grpc_metadata){.key = grpc_slice_from_static_string("authorization"),
+                                .value = grpc_slice_from_static_string(client->authorization)};
+    op.data.send_initial_metadata.metadata = metadata;
+    op.data.send_initial_metadata.count = 1;
+    return op;
 }
 
 grpc_call *client_make_call(struct client_channel *channel, const char *method, uint64_t timeout_ms)
@@ -202,11 +236,17 @@ struct client_event *client_wait(struct client *client, int timeout_ms)
 
 /* ---- channels -------------------------------------------------------------------------------- */
 
-/* The target of a URL: "http://host:port" and "host:port", with or without a slash at the end. */
-static bool parse_url(char *ret_target, size_t capacity, const char *url)
+/* The target of a URL: "http://host:port", "https://host:port" and "host:port", with or without a
+ * slash at the end. */
+static bool parse_url(char *ret_target, size_t capacity, bool *ret_tls, const char *url)
 {
     static const char scheme[] = "http://";
-    if (strncmp(url, scheme, sizeof scheme - 1) == 0) url += sizeof scheme - 1;
+    static const char secure[] = "https://";
+    *ret_tls = strncmp(url, secure, sizeof secure - 1) == 0;
+    if (*ret_tls)
+        url += sizeof secure - 1;
+    else if (strncmp(url, scheme, sizeof scheme - 1) == 0)
+        url += sizeof scheme - 1;
     size_t len = strlen(url);
     if (len > 0 && url[len - 1] == '/') len--;
     const char *colon = memrchr(url, ':', len);
@@ -241,12 +281,31 @@ static void run_channel_close(struct queue_tag *tag, bool ok)
     free(channel);
 }
 
+void client_secure(struct client *client, const struct tls_roots *roots, const char *token)
+{
+    static const char scheme[] = "Bearer ";
+    CHECK(client->channels == 0);
+    CHECK(!client->has_roots && client->authorization == NULL);
+    client->has_roots = roots != NULL;
+    if (roots != NULL && roots->text != NULL) {
+        client->roots = strdup(roots->text);
+        CHECK(client->roots != NULL);
+    }
+    if (token == NULL || token[0] == '\0') return;
+    size_t capacity = sizeof scheme + strlen(token);
+    client->authorization = malloc(capacity);
+    CHECK(client->authorization != NULL);
+    (void)snprintf(client->authorization, capacity, "%s%s", scheme, token);
+}
+
 enum status client_channel_open(struct client_channel **ret_channel,
                                 struct client *client,
                                 const char *url)
 {
     char target[300];
-    if (!parse_url(target, sizeof target, url)) return ERR_CONFIG;
+    bool tls;
+    if (!parse_url(target, sizeof target, &tls, url)) return ERR_CONFIG;
+    if (tls && !client->has_roots) return ERR_CONFIG;
     if (client->channels >= CLIENT_CHANNELS_MAX) return ERR_FULL;
     grpc_arg args[] = {
         argument(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, CLIENT_RECEIVE_BYTES_MAX),
@@ -271,7 +330,10 @@ enum status client_channel_open(struct client_channel **ret_channel,
     CHECK(channel != NULL);
     channel->client = client;
     channel->close_tag.run = run_channel_close;
-    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    grpc_channel_credentials *credentials =
+        tls ? grpc_ssl_credentials_create(client->roots, NULL, NULL, NULL)
+            : grpc_insecure_credentials_create();
+    CHECK(credentials != NULL);
     channel->grpc = grpc_channel_create(target, credentials, &channel_args);
     grpc_channel_credentials_release(credentials);
     CHECK(channel->grpc != NULL);
@@ -337,5 +399,9 @@ void client_close(struct client *client)
     client_exports_free(client);
     queue_close(client->queue);
     mailbox_close(client->events);
+    if (client->authorization != NULL)
+        sodium_memzero(client->authorization, strlen(client->authorization));
+    free(client->authorization);
+    free(client->roots);
     free(client);
 }

@@ -19,8 +19,9 @@
  *
  * An export reconnects by itself, after 100 ms growing to 5 s, at the id after the last sub-DAG
  * that was put into an event, going round its channels; so ids come without gap or repeat whatever
- * happens. Ids that do not follow each other count as a failure of that node. Only OUT_OF_RANGE
- * from all its channels in a row, INVALID_ARGUMENT and UNIMPLEMENTED end it, with EXPORT_DONE.
+ * happens. Ids that do not follow each other count as a failure of that node. Only INVALID_ARGUMENT
+ * and UNIMPLEMENTED, and OUT_OF_RANGE, UNAUTHENTICATED and PERMISSION_DENIED from all its channels in
+ * a row, end it, with EXPORT_DONE.
  *
  * Channels of an export must stay open until its EXPORT_DONE was taken. All functions but
  * client_open are for one thread, the program's. Names are resolved by gRPC; a host `localhost`
@@ -41,6 +42,7 @@
 #define CLIENT_EXPORT_CHANNELS_MAX 16u
 
 struct client;
+struct tls_roots;
 struct client_channel;
 struct client_stream;
 struct client_export;
@@ -52,11 +54,15 @@ enum client_code {
     CLIENT_UNKNOWN = 2,
     CLIENT_INVALID_ARGUMENT = 3,
     CLIENT_DEADLINE_EXCEEDED = 4,
+    CLIENT_ALREADY_EXISTS = 6,
+    CLIENT_PERMISSION_DENIED = 7,
     CLIENT_RESOURCE_EXHAUSTED = 8,
+    CLIENT_FAILED_PRECONDITION = 9,
     CLIENT_OUT_OF_RANGE = 11,
     CLIENT_UNIMPLEMENTED = 12,
     CLIENT_INTERNAL = 13,
     CLIENT_UNAVAILABLE = 14,
+    CLIENT_UNAUTHENTICATED = 16,
 };
 const char *client_code_text(int code); /* "UNAVAILABLE"; never NULL */
 
@@ -92,6 +98,7 @@ struct client_event {
     void *user;
     int code;                     /* SUBMITTED, STREAM_DONE, EXPORT_DOWN, EXPORT_DONE */
     char text[CLIENT_TEXT_BYTES]; /* same: what the server or gRPC says; empty when OK; cut */
+    uint32_t retry_ms;            /* same: over a limit, try again after so long; 0: not said */
     uint64_t elapsed_us;          /* SUBMITTED: from client_submit to the answer */
     /* SUBMITTED with a level other than PLAIN */
     enum client_level level; /* reached */
@@ -130,8 +137,13 @@ struct client_event *client_wait(struct client *client, int timeout_ms);
 
 /* ---- channels -------------------------------------------------------------------------------- */
 
+/* What the channels opened afterwards use: `roots` for URLs with https (NULL: such are refused) and
+ * a bearer token (NULL or "": none). Both are copied. Once, before the first channel. */
+void client_secure(struct client *client, const struct tls_roots *roots, const char *token);
+
 /* A connection to one server, made when it is first needed and again whenever it broke. `url` is
- * "http://host:port", "host:port" or "http://[::1]:port". ERR_CONFIG: not such a URL; ERR_FULL. */
+ * "http://host:port", "https://host:port", "host:port" or "http://[::1]:port". ERR_CONFIG: not such
+ * a URL; ERR_FULL. */
 enum status client_channel_open(struct client_channel **ret_channel,
                                 struct client *client,
                                 const char *url);

@@ -31,12 +31,19 @@ void export_cut(struct client_export *export, const char *text)
     if (export->call != NULL) (void)grpc_call_cancel(export->call, NULL);
 }
 
+/* Codes of a node that will not give this reader anything: another one may. */
+static bool is_refusal(int code)
+{
+    return code == CLIENT_OUT_OF_RANGE || code == CLIENT_UNAUTHENTICATED ||
+           code == CLIENT_PERMISSION_DENIED;
+}
+
 static bool is_final(const struct client_export *export, int code)
 {
     if (export->ending || export->client->closing) return true;
     if (export->cut_text[0] != '\0') return false;
     if (code == CLIENT_INVALID_ARGUMENT || code == CLIENT_UNIMPLEMENTED) return true;
-    return code == CLIENT_OUT_OF_RANGE && export->refused >= export->channels_count;
+    return is_refusal(code) && export->refused >= export->channels_count;
 }
 
 static void next_channel(struct client_export *export)
@@ -53,7 +60,7 @@ static void finish_connection(struct client_export *export)
     grpc_byte_buffer_destroy(export->request);
     grpc_call_unref(export->call);
     export->call = NULL;
-    export->refused = result.code == CLIENT_OUT_OF_RANGE ? export->refused + 1 : 0;
+    export->refused = is_refusal(result.code) ? export->refused + 1 : 0;
     bool final = is_final(export, result.code);
     struct event *event =
         export_make_event(export, final ? CLIENT_EVENT_EXPORT_DONE : CLIENT_EVENT_EXPORT_DOWN);
@@ -185,7 +192,8 @@ void export_connect(struct client_export *export)
     export->request = make_request(export);
     grpc_metadata_array_init(&export->initial);
     ending_init(&export->ending_data);
-    grpc_op sends[3] = {{.op = GRPC_OP_SEND_INITIAL_METADATA},
+    grpc_metadata metadata;
+    grpc_op sends[3] = {client_greeting(export->client, &metadata),
                         {.op = GRPC_OP_SEND_MESSAGE},
                         {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}};
     sends[1].data.send_message.send_message = export->request;

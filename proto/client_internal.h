@@ -35,6 +35,10 @@ struct client {
     uint32_t channels;
     uint32_t streams_count;
     uint32_t exports_count;
+    bool has_roots;
+    char *roots; /* PEM; NULL: gRPC's own */
+    /* both, unchanged once there are channels */
+    char *authorization; /* "Bearer TOKEN"; NULL: none */
     /* client */
     bool closing;
     uint64_t operations;                 /* in gRPC's hands */
@@ -89,6 +93,10 @@ void client_operation_ended(struct client *client);
 
 /* The one slice a message is read into. */
 grpc_slice client_read_message(grpc_byte_buffer *message);
+
+/* The first operation of a call, with the token when there is one; `metadata` lives until the
+ * operations were started. */
+grpc_op client_greeting(const struct client *client, grpc_metadata *metadata);
 
 grpc_call *client_make_call(struct client_channel *channel,
                             const char *method,

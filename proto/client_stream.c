@@ -194,7 +194,8 @@ static void run_start(struct queue_tag *tag, bool ok)
                                     stream->timeout_ms);
     grpc_metadata_array_init(&stream->initial);
     ending_init(&stream->ending);
-    grpc_op greet = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+    grpc_metadata metadata;
+    grpc_op greet = client_greeting(client, &metadata);
     start(stream, &greet, 1, &stream->greet_tag);
     grpc_op ops[3] = {{.op = GRPC_OP_RECV_INITIAL_METADATA}, {.op = GRPC_OP_RECV_MESSAGE}};
     ops[0].data.recv_initial_metadata.recv_initial_metadata = &stream->initial;

@@ -92,9 +92,12 @@ static void on_start(struct queue_tag *tag, bool unused)
     grpc_metadata_array_init(&submission->initial);
     ending_init(&submission->ending);
     list_add(submission);
+    grpc_metadata metadata;
     grpc_op ops[6] = {
-        {.op = GRPC_OP_SEND_INITIAL_METADATA},  {.op = GRPC_OP_SEND_MESSAGE},
-        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}, {.op = GRPC_OP_RECV_INITIAL_METADATA},
+        client_greeting(submission->client, &metadata),
+        {.op = GRPC_OP_SEND_MESSAGE},
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+        {.op = GRPC_OP_RECV_INITIAL_METADATA},
         {.op = GRPC_OP_RECV_MESSAGE},
     };
     ops[1].data.send_message.send_message = submission->request;

@@ -332,6 +332,13 @@ static void pending_try(struct pending *pending)
     }
 }
 
+/* What no other node would judge otherwise: the bytes are bad, or an envelope has had its time. */
+static bool is_final(int code)
+{
+    return code == CLIENT_INVALID_ARGUMENT || code == CLIENT_FAILED_PRECONDITION ||
+           code == CLIENT_ALREADY_EXISTS;
+}
+
 static void on_submitted(struct pending *pending, const struct client_event *event)
 {
     struct remote *remote = pending->remote;
@@ -341,7 +348,7 @@ static void on_submitted(struct pending *pending, const struct client_event *eve
         pending_end(pending, SUBMITTED_OK, event->index, "");
         return;
     }
-    if (event->code == CLIENT_INVALID_ARGUMENT) {
+    if (is_final(event->code)) {
         pending_end(pending, SUBMITTED_REFUSED, 0, event->text);
         return;
     }
@@ -349,9 +356,13 @@ static void on_submitted(struct pending *pending, const struct client_event *eve
         pending_try(pending);
         return;
     }
-    bool busy = event->code == CLIENT_RESOURCE_EXHAUSTED;
-    pending_end(pending, busy ? SUBMITTED_BUSY : SUBMITTED_DOWN, 0,
-                event->text[0] != '\0' ? event->text : client_code_text(event->code));
+    const char *text = event->text[0] != '\0' ? event->text : client_code_text(event->code);
+    if (event->code == CLIENT_PERMISSION_DENIED || event->code == CLIENT_UNAUTHENTICATED)
+        pending_end(pending, SUBMITTED_REFUSED, 0, text);
+    else
+        pending_end(pending,
+                    event->code == CLIENT_RESOURCE_EXHAUSTED ? SUBMITTED_BUSY : SUBMITTED_DOWN, 0,
+                    text);
 }
 
 static void remote_submit(struct consensus *consensus,
@@ -451,7 +462,8 @@ static enum status open_channels(struct client_channel **ret_channels,
     for (size_t i = 0; i < urls->count; i++) {
         enum status status = client_channel_open(&ret_channels[i], client, urls->items[i]);
         if (status != OK)
-            return error_line_set(error, ERR_CONFIG, "%s: %s: expected http://host:port", flag,
+            return error_line_set(error, ERR_CONFIG,
+                                  "%s: %s: expected http://host:port or https://host:port", flag,
                                   urls->items[i]);
         *ret_count = (uint32_t)i + 1;
     }
@@ -473,6 +485,7 @@ enum status consensus_client_open(struct consensus **ret_consensus,
         free(remote);
         return error_line_set(error, status, "gRPC client: %s", status_text(status));
     }
+    client_secure(remote->client, options->access->roots, options->access->token);
     status =
         open_channels(remote->primaries, &remote->primaries_count, remote->client,
                       options->primaries, CLIENT_EXPORT_CHANNELS_MAX, "--primary-node-url", error);

@@ -5,6 +5,7 @@
 #ifndef SEQUENCER_CONSENSUS_CLIENT_H
 #define SEQUENCER_CONSENSUS_CLIENT_H
 
+#include "common/client_access.h"
 #include "common/committee.h"
 #include "common/config.h"
 #include "common/error_line.h"
@@ -16,6 +17,7 @@ struct consensus_client_options {
     const struct config_list *primaries; /* URLs of pre-block ports */
     const struct config_list *workers;   /* URLs of transaction ports */
     const struct committee *committee;   /* outlives the client */
+    const struct client_access *access;  /* used while opening */
 };
 
 /* ERR_CONFIG or ERR_IO with a line. */

@@ -22,6 +22,7 @@ struct http_api {
     struct sequencer *sequencer;
     struct http_server *server;
     struct json_rpc *rpc;
+    struct http_access *access;
 };
 
 /* ---- transactions ---------------------------------------------------------------------------- */
@@ -336,7 +337,9 @@ struct figure {
 
 #define FIGURES_MAX 32u
 
-static size_t collect_figures(struct figure *ret, const struct sequencer_status *status)
+static size_t collect_figures(struct figure *ret,
+                              const struct sequencer_status *status,
+                              const struct http_guard *guard)
 {
     const struct figure figures[] = {
         {"level", "gauge", status->level},
@@ -358,6 +361,8 @@ static size_t collect_figures(struct figure *ret, const struct sequencer_status 
         {"messages_posted_again_total", "counter", (double)status->poster.messages_again},
         {"posts_failed_total", "counter", (double)status->posts_failed},
         {"divergences_total", "counter", (double)status->divergences},
+        {"http_tokens_refused_total", "counter", (double)guard->refused_tokens},
+        {"http_limited_total", "counter", (double)guard->refused_limits},
         {"rollup_up", "gauge", status->rollup_up},
         {"consensus_up", "gauge", status->consensus_up},
         {"ready", "gauge", status->unready == NULL},
@@ -379,7 +384,7 @@ static void get_metrics(void *context, struct http_request *request)
 
     CHECK(stream != NULL);
     sequencer_get_status(api->sequencer, &status);
-    size_t count = collect_figures(figures, &status);
+    size_t count = collect_figures(figures, &status, &api->access->guard);
     for (size_t i = 0; i < count; i++)
         fprintf(stream, "# TYPE dsn_sequencer_%s %s\ndsn_sequencer_%s %.17g\n", figures[i].name,
                 figures[i].kind, figures[i].name, figures[i].value);
@@ -396,7 +401,7 @@ static void get_status(void *context, struct http_request *request)
     json_t *object = json_object();
 
     sequencer_get_status(api->sequencer, &status);
-    size_t count = collect_figures(figures, &status);
+    size_t count = collect_figures(figures, &status, &api->access->guard);
     for (size_t i = 0; i < count; i++) {
         double value = figures[i].value;
         json_object_set_new(object, figures[i].name,
@@ -429,10 +434,11 @@ enum status http_api_open(struct http_api **ret_api,
                           struct event_base *base,
                           const struct address *address,
                           struct sequencer *sequencer,
+                          struct http_access *access,
                           struct error_line *error)
 {
     struct http_api *api = calloc(1, sizeof *api);
-    const struct http_server_options options = {
+    struct http_server_options options = {
         .routes = routes,
         .routes_count = sizeof routes / sizeof routes[0],
         .context = api,
@@ -441,6 +447,8 @@ enum status http_api_open(struct http_api **ret_api,
 
     CHECK(api != NULL);
     api->sequencer = sequencer;
+    api->access = access;
+    http_access_apply(&options, access);
     enum status status = http_server_open(&api->server, base, address, &options, error);
     if (status != OK) {
         free(api);
@@ -449,6 +457,11 @@ enum status http_api_open(struct http_api **ret_api,
     api->rpc = json_rpc_open(base, sequencer);
     *ret_api = api;
     return OK;
+}
+
+void http_api_reload(struct http_api *api)
+{
+    http_access_reload(api->access, api->server);
 }
 
 void http_api_close(struct http_api *api)

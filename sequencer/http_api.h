@@ -14,16 +14,21 @@
 #define SEQUENCER_HTTP_API_H
 
 #include "common/error_line.h"
+#include "sequencer/http_access.h"
 #include "sequencer/sequencer.h"
 
 struct http_api;
 
-/* ERR_IO or ERR_NOT_FOUND with a line. */
+/* ERR_IO or ERR_NOT_FOUND with a line. `access` must outlive the API. */
 enum status http_api_open(struct http_api **ret_api,
                           struct event_base *base,
                           const struct address *address,
                           struct sequencer *sequencer,
+                          struct http_access *access,
                           struct error_line *error);
+
+/* Reads the access files again. */
+void http_api_reload(struct http_api *api);
 
 /* Before the sequencer is closed. NULL is fine. What waits for an answer still gets it, but nobody hears. */
 void http_api_close(struct http_api *api);

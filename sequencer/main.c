@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/client_access.h"
 #include "common/committee_file.h"
 #include "common/log.h"
 #include "rollup-kernel/host/engine.h"
@@ -29,6 +30,8 @@ struct program {
     struct consensus *consensus;
     struct sequencer *sequencer;
     struct http_api *api;
+    struct http_access access;          /* to us */
+    struct client_access client_access; /* of us to others */
     struct mock_rollup *rollup;
     char directory[1024]; /* of the mocks */
     bool temporary;       /* it is removed at the end */
@@ -42,13 +45,24 @@ static void on_signal(evutil_socket_t fd, short what, void *context)
     event_base_loopbreak(context);
 }
 
+static void on_hangup(evutil_socket_t fd, short what, void *context)
+{
+    struct program *program = context;
+
+    (void)fd;
+    (void)what;
+    http_api_reload(program->api);
+}
+
 static enum status parse_url(struct address *ret,
+                             bool *ret_tls,
                              const char *flag,
                              const char *url,
                              struct error_line *error)
 {
-    if (address_parse(ret, url) == OK && ret->port != 0) return OK;
-    return error_line_set(error, ERR_CONFIG, "%s: %s: expected http://host:port", flag, url);
+    if (address_parse_url(ret, ret_tls, url) == OK && ret->port != 0) return OK;
+    return error_line_set(error, ERR_CONFIG,
+                          "%s: %s: expected http://host:port or https://host:port", flag, url);
 }
 
 static bool is_set(const char *text)
@@ -140,6 +154,7 @@ static enum status open_consensus(struct program *program, struct error_line *er
         .primaries = &settings->primary_node_url,
         .workers = &settings->worker_node_url,
         .committee = &program->committee.committee,
+        .access = &program->client_access,
     };
 
     if (settings->mock_consensus)
@@ -189,12 +204,43 @@ static enum status open_rollup(struct program *program,
         options->batcher = options->rollup_node;
         return status;
     }
-    enum status status =
-        parse_url(&options->rollup_node, "--rollup-node-url", settings->rollup_node_url, error);
+    bool tls;
+    enum status status = parse_url(&options->rollup_node, &tls, "--rollup-node-url",
+                                   settings->rollup_node_url, error);
+    if (status == OK && tls) options->rollup_node_tls = program->client_access.roots;
     options->batcher = options->rollup_node;
-    if (status == OK && is_set(settings->batcher_url))
-        status = parse_url(&options->batcher, "--batcher-url", settings->batcher_url, error);
+    options->batcher_tls = options->rollup_node_tls;
+    if (status != OK || !is_set(settings->batcher_url)) return status;
+    status = parse_url(&options->batcher, &tls, "--batcher-url", settings->batcher_url, error);
+    options->batcher_tls = tls ? program->client_access.roots : NULL;
     return status;
+}
+
+static bool uses_tls(const struct settings *settings)
+{
+    return client_access_any_tls(&settings->primary_node_url) ||
+           client_access_any_tls(&settings->worker_node_url) ||
+           strncmp(settings->rollup_node_url, "https://", 8) == 0 ||
+           strncmp(settings->batcher_url, "https://", 8) == 0;
+}
+
+/* Reads the files of both sides: who may come to us, and how we come to others. */
+static enum status open_access(struct program *program,
+                               const struct address *address,
+                               struct error_line *error)
+{
+    const struct settings *settings = &program->settings;
+    const struct access_files files = {settings->tls_certificate, settings->tls_key,
+                                       settings->token_file, NULL};
+    const struct rates rates = {settings->limit_address_tps, settings->limit_address_bytes};
+    char text[ADDRESS_TEXT_BYTES_MAX];
+    enum status status = http_access_open(&program->access, &files, &rates, error);
+
+    if (status != OK) return status;
+    address_format(text, address);
+    access_set_warn(&program->access.set, text);
+    return client_access_load(&program->client_access, uses_tls(settings), settings->tls_ca,
+                              "--node-token-file", settings->node_token_file, error);
 }
 
 static enum status open_program(struct program *program, struct error_line *error)
@@ -215,23 +261,27 @@ static enum status open_program(struct program *program, struct error_line *erro
     if (strlen(settings->rpc_addr) >= sizeof address.host)
         return error_line_set(error, ERR_CONFIG, "--rpc-addr: too long");
     memcpy(address.host, settings->rpc_addr, strlen(settings->rpc_addr) + 1);
-    enum status status = open_directory(program, error);
+    enum status status = open_access(program, &address, error);
+    if (status == OK) status = open_directory(program, error);
     if (status == OK) status = open_consensus(program, error);
     if (status == OK) status = open_kernel(program, error);
     if (status == OK) status = open_rollup(program, &options, error);
     if (status != OK) return status;
     options.consensus = program->consensus;
     program->sequencer = sequencer_open(program->base, &options);
-    status = http_api_open(&program->api, program->base, &address, program->sequencer, error);
+    status = http_api_open(&program->api, program->base, &address, program->sequencer,
+                           &program->access, error);
     return status == OK ? OK : ERR_IO;
 }
 
 static void close_program(struct program *program)
 {
     http_api_close(program->api);
+    http_access_close(&program->access);
     sequencer_close(program->sequencer);
     consensus_close(program->consensus);
     mock_rollup_close(program->rollup);
+    client_access_clear(&program->client_access);
     if (program->temporary) nftw(program->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     event_base_free(program->base);
 }
@@ -240,14 +290,18 @@ static int run(struct program *program)
 {
     struct event *interrupt = evsignal_new(program->base, SIGINT, on_signal, program->base);
     struct event *terminate = evsignal_new(program->base, SIGTERM, on_signal, program->base);
+    struct event *hangup = evsignal_new(program->base, SIGHUP, on_hangup, program);
 
-    CHECK(interrupt != NULL && terminate != NULL);
+    CHECK(interrupt != NULL && terminate != NULL && hangup != NULL);
     event_add(interrupt, NULL);
     event_add(terminate, NULL);
+    /* Without files to read again a hangup ends the process, as it always did. */
+    if (!access_set_is_empty(&program->access.set)) event_add(hangup, NULL);
     log_info("sequencer: API on port %u", http_api_port(program->api));
     event_base_dispatch(program->base);
     event_free(interrupt);
     event_free(terminate);
+    event_free(hangup);
     if (sequencer_has_stopped(program->sequencer)) return EXIT_FAILURE;
     log_info("sequencer: stopped");
     return EXIT_SUCCESS;

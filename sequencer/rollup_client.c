@@ -108,10 +108,12 @@ static struct call *call_new(struct rollup_client *client, rollup_done *done, vo
     return call;
 }
 
-static void call_start(struct call *call, const struct address *address, const char *body)
+static void call_start(struct call *call, bool batcher, const char *body)
 {
+    const struct rollup_client_options *client = &call->client->options;
     struct http_call_options options = {
-        .address = *address,
+        .address = batcher ? client->batcher : client->node,
+        .tls = batcher ? client->batcher_tls : client->node_tls,
         .method = body == NULL ? "GET" : "POST",
         .path = call->path,
         .content_type = "application/json",
@@ -138,7 +140,7 @@ void rollup_get(struct rollup_client *client,
     int len = vsnprintf(call->path, sizeof call->path, format, arguments);
     va_end(arguments);
     CHECK(len >= 0 && (size_t)len < sizeof call->path);
-    call_start(call, &client->options.node, NULL);
+    call_start(call, false, NULL);
 }
 
 void rollup_get_value(struct rollup_client *client,
@@ -173,7 +175,7 @@ void rollup_inject(struct rollup_client *client,
     CHECK(body != NULL);
     snprintf(call->path, sizeof call->path, "/local/batcher/injection?drop_duplicate=%s",
              drop_duplicate ? "true" : "false");
-    call_start(call, &client->options.batcher, body);
+    call_start(call, true, body);
     free(body);
 }
 
@@ -185,7 +187,7 @@ void rollup_get_message(struct rollup_client *client,
     struct call *call = call_new(client, done, context);
 
     snprintf(call->path, sizeof call->path, "/local/batcher/queue/%.100s", id);
-    call_start(call, &client->options.batcher, NULL);
+    call_start(call, true, NULL);
 }
 
 bool rollup_read_hex(uint8_t *ret_data, size_t *ret_len, size_t capacity, const json_t *json)
@@ -299,6 +301,7 @@ static void open_stream(struct rollup_client *client)
 {
     const struct http_call_options options = {
         .address = client->options.node,
+        .tls = client->options.node_tls,
         .method = "GET",
         .path = "/global/monitor_blocks",
         .timeout_ms = STREAM_TIMEOUT_MS,

@@ -12,6 +12,7 @@
 #include "common/address.h"
 
 struct event_base;
+struct tls_roots;
 struct rollup_client;
 
 /* Text of a block hash, with its final 0. */
@@ -20,6 +21,8 @@ struct rollup_client;
 struct rollup_client_options {
     struct address node;
     struct address batcher;
+    const struct tls_roots *node_tls; /* NULL: plain HTTP; outlives the client */
+    const struct tls_roots *batcher_tls;
 
     /* A new head, from the stream or from polling. */
     void (*on_head)(void *context, int32_t level, const char *hash);

@@ -317,6 +317,8 @@ struct sequencer *sequencer_open(struct event_base *base, const struct sequencer
     const struct rollup_client_options rollup = {
         .node = options->rollup_node,
         .batcher = options->batcher,
+        .node_tls = options->rollup_node_tls,
+        .batcher_tls = options->batcher_tls,
         .on_head = on_head,
         .context = sequencer,
     };

@@ -26,6 +26,8 @@ struct sequencer_options {
     struct consensus *consensus;       /* likewise */
     struct address rollup_node;
     struct address batcher;
+    const struct tls_roots *rollup_node_tls; /* NULL: plain HTTP; outlives the sequencer */
+    const struct tls_roots *batcher_tls;
     uint32_t batching_keys;
     uint32_t sequencers; /* S, and which of them this is */
     uint32_t self;

@@ -1,5 +1,7 @@
 #include "sequencer/settings.h"
 
+#include "common/rate_limit.h"
+
 #define FIELD(member) .offset = offsetof(struct settings, member)
 
 static const struct config_field fields[] = {
@@ -33,6 +35,23 @@ static const struct config_field fields[] = {
      "directory of what the mocks keep; default: a temporary one that is removed at the end", 0},
     {"block_time", CONFIG_DURATION, FIELD(block_time), "1s", 10000, 3600000000, NULL,
      "time between the levels of --mock-rollup", 0},
+    {"tls_certificate", CONFIG_STRING, FIELD(tls_certificate), "", 0, 0, NULL,
+     "PEM chain: TLS on the HTTP API; read again at SIGHUP", 0},
+    {"tls_key", CONFIG_STRING, FIELD(tls_key), "", 0, 0, NULL,
+     "PEM key of it, mode 0600; read again at SIGHUP", 0},
+    {"token_file", CONFIG_STRING, FIELD(token_file), "", 0, 0, NULL,
+     "bearer tokens of the HTTP API, mode 0600, one per line: NAME TOKEN read|submit|admin...; "
+     "read "
+     "again at SIGHUP",
+     0},
+    {"limit_address_tps", CONFIG_U64, FIELD(limit_address_tps), "0", 0, RATE_MAX, NULL,
+     "POST requests per second of one client address; 0: no limit", 0},
+    {"limit_address_bytes", CONFIG_SIZE, FIELD(limit_address_bytes), "0", 0, RATE_MAX, NULL,
+     "bytes of their bodies per second; 0: no limit", 0},
+    {"tls_ca", CONFIG_STRING, FIELD(tls_ca), "", 0, 0, NULL,
+     "PEM file of what to trust for https endpoints; empty: the system's", 0},
+    {"node_token_file", CONFIG_STRING, FIELD(node_token_file), "", 0, 0, NULL,
+     "file, mode 0600, with the bearer token to show to consensus nodes; empty: none", 0},
 };
 
 const struct config_program settings_program = {

@@ -20,6 +20,13 @@ struct settings {
     char *kernel;
     char *data_dir;
     uint64_t block_time;
+    char *tls_certificate;
+    char *tls_key;
+    char *token_file;
+    uint64_t limit_address_tps;
+    uint64_t limit_address_bytes;
+    char *tls_ca;
+    char *node_token_file;
 };
 
 extern const struct config_program settings_program;

@@ -92,7 +92,8 @@ static void publish_counters(struct api *api)
 
 static uint64_t next_deadline_us(const struct api *api)
 {
-    return u64_min(intake_deadline_us(api->intake), exports_deadline_us(api));
+    uint64_t deadline_us = u64_min(intake_deadline_us(api->intake), exports_deadline_us(api));
+    return u64_min(deadline_us, submit_deadline_us(api));
 }
 
 static void turn(struct api *api, uint64_t deadline_us)
@@ -101,6 +102,7 @@ static void turn(struct api *api, uint64_t deadline_us)
     api->now_us = queue_now_us();
     intake_tick(api->intake, api->now_us);
     exports_tick(api);
+    submit_tick(api);
     submit_resume(api);
     publish_counters(api);
 }
@@ -161,7 +163,11 @@ static enum status prepare(struct api *api, const struct api_options *options)
     api->options = *options;
     if (api->options.export_stall_us == 0) api->options.export_stall_us = 30000000;
     link_init(&api->blocked);
+    link_init(&api->slowed);
     link_init(&api->watchers);
+    api->door = api_door_new(&options->access);
+    if (options->access.tls != NULL) api->tls = api_tls_open(options->access.tls);
+    api->options.access = (struct api_access){.tls = NULL}; /* borrowed no longer */
     exports_init(api);
     enum status status = intake_open(&api->intake, options, post_batch, api);
     if (status != OK) return status;
@@ -194,6 +200,8 @@ static void destroy(struct api *api)
     }
     mailbox_close(api->requests);
     intake_close(api->intake);
+    api_door_free(api->door);
+    api_tls_close(api->tls);
     free(api);
 }
 

@@ -45,9 +45,12 @@
 #ifndef CONSENSUS_NODE_API_H
 #define CONSENSUS_NODE_API_H
 
+#include "common/allow_list.h"
 #include "common/base.h"
 #include "common/buffer.h"
 #include "common/limits.h"
+#include "common/tls_files.h"
+#include "common/token_table.h"
 
 /* Sealed batches without a certificate, and their bytes: 256 buffers of 256 KiB. */
 #define API_BATCHES_IN_FLIGHT_MAX 256u
@@ -76,10 +79,45 @@
 #define API_EXPORTS_MAX      64u
 #define API_EXPORT_AHEAD_MAX 4u
 
+/* Bytes of messages that wait for a limit, over all streams; beyond it they are refused. */
+#define API_HELD_BYTES_MAX (64u * 1024u * 1024u)
+
 enum api_level {
     API_LEVEL_ACCEPTED,
     API_LEVEL_CERTIFIED,
     API_LEVEL_COMMITTED,
+};
+
+/* Why somebody was refused by what guards the ports; the texts are labels of the metric. */
+#define API_REFUSAL_TABLE(X)          \
+    X(TOKEN, "token")                 \
+    X(RIGHT, "right")                 \
+    X(ENVELOPE, "envelope")           \
+    X(NETWORK, "network")             \
+    X(EXPIRED, "expired")             \
+    X(EXPIRY, "expiry")               \
+    X(KEY, "key")                     \
+    X(SIGNATURE, "signature")         \
+    X(REPLAY, "replay")               \
+    X(ADDRESS_LIMIT, "address_limit") \
+    X(KEY_LIMIT, "key_limit")
+
+enum api_refusal {
+#define API_REFUSAL(name, text) API_REFUSED_##name,
+    API_REFUSAL_TABLE(API_REFUSAL)
+#undef API_REFUSAL
+        API_REFUSALS,
+};
+
+/* Who may use the ports; all zero: everybody. docs/protocol.md, Access. */
+struct api_access {
+    struct token_table *tokens; /* bearer tokens; NULL: nobody is asked for one */
+    struct allow_list *allow;   /* transactions come in envelopes of these keys; NULL: bare */
+    struct digest network;      /* that envelopes are for: the committee digest */
+    uint64_t envelope_life_ms;  /* longest time from now to an envelope's expiry */
+    struct rates address_rates; /* per client address; 0: none */
+    struct rates key_rates;     /* per key, where the list names no others */
+    struct tls_identity *tls;   /* NULL: plain. Cannot be switched on or off later */
 };
 
 struct api_options {
@@ -89,6 +127,7 @@ struct api_options {
     size_t batch_bytes;               /* a batch is sealed at this size; 1 .. BATCH_BYTES_MAX */
     uint64_t batch_delay_us_min;      /* idle: an open batch waits this long at the most */
     uint64_t batch_delay_us_max;      /* under load: grows up to this */
+    struct api_access access;         /* borrowed until api_open returns */
     uint64_t export_stall_us; /* a subscriber that takes nothing for so long is cut; 0: 30 s */
 };
 
@@ -163,6 +202,10 @@ void api_post_gone(struct api *api, uint64_t index, bool certified, uint64_t old
 /* Health: SERVING or NOT_SERVING, and whether submissions are taken. */
 void api_set_ready(struct api *api, bool ready);
 
+/* Other tokens, keys and certificate from now on, copied. Calls that are open go on; an envelope is
+ * judged by the list of the moment it arrives. */
+void api_set_access(struct api *api, const struct api_access *access);
+
 /* core_is_pressed changed. */
 void api_set_pressed(struct api *api, bool pressed);
 
@@ -181,6 +224,8 @@ struct api_counters {
     uint64_t exported;            /* pre-blocks sent, over all streams */
     uint64_t exported_bytes;      /* over all streams */
     uint64_t exports_cut;         /* streams cut because they stalled */
+    uint64_t slowed;              /* times that a stream's message waited for a limit */
+    uint64_t refused_access[API_REFUSALS];
 };
 void api_get_counters(const struct api *api, struct api_counters *ret_counters);
 

@@ -1,6 +1,7 @@
 #include "consensus/node/api_call.h"
 
 #include <grpc/byte_buffer_reader.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "consensus/node/api_internal.h"
@@ -171,6 +172,22 @@ static void on_finished(struct queue_tag *tag, bool ok)
     release(QUEUE_ITEM(tag, struct call, finish_tag));
 }
 
+/* When to try again, in trailing metadata: in our words, and in those that gRPC's own retries
+ * understand. The slices live as long as the operation's start. */
+static void add_retry(grpc_op *op, grpc_metadata ret_metadata[2], uint32_t retry_ms)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "%u", retry_ms);
+    ret_metadata[0] = (grpc_metadata){.key = grpc_slice_from_static_string("retry-after-ms"),
+                                      .value = grpc_slice_from_copied_string(text)};
+    ret_metadata[1] =
+        (grpc_metadata){.key = grpc_slice_from_static_string("grpc-retry-pushback-ms"),
+                        .value = grpc_slice_from_copied_string(text)};
+    op->data.send_status_from_server.trailing_metadata = ret_metadata;
+    op->data.send_status_from_server.trailing_metadata_count = 2;
+}
+
 void call_finish(struct call *call,
                  grpc_status_code code,
                  const char *text,
@@ -190,6 +207,9 @@ void call_finish(struct call *call,
     grpc_op status = {.op = GRPC_OP_SEND_STATUS_FROM_SERVER};
     status.data.send_status_from_server.status = code;
     status.data.send_status_from_server.status_details = &details;
+    grpc_metadata metadata[2];
+    if (call->retry_ms > 0) add_retry(&status, metadata, call->retry_ms);
+    bool has_retry = call->retry_ms > 0;
     ops[count++] = status;
     if (!call->watched) {
         grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
@@ -200,6 +220,8 @@ void call_finish(struct call *call,
     leave(call);
     start(call, ops, count, &call->finish_tag);
     grpc_slice_unref(details);
+    for (int i = 0; has_retry && i < 2; i++)
+        grpc_slice_unref(metadata[i].value);
     release(call);
 }
 

@@ -19,6 +19,7 @@
 #include <grpc/status.h>
 
 #include "common/bytes.h"
+#include "common/token_table.h"
 #include "consensus/node/link.h"
 #include "proto/queue.h"
 
@@ -30,6 +31,7 @@ struct port;
 struct method {
     const char *path; /* "/exporter.Exporter/Export" */
     void (*start)(struct call *call);
+    enum token_right right; /* that a token must carry, when the node has tokens */
 };
 
 struct call {
@@ -43,7 +45,8 @@ struct call {
     bool ended;
     bool receiving;
     bool sending;
-    bool greeted; /* initial metadata went out */
+    bool greeted;      /* initial metadata went out */
+    uint32_t retry_ms; /* told with the status: when to try again; 0: nothing is said */
 
     /* The service's own. */
     void *state;

@@ -320,6 +320,6 @@ uint64_t exports_deadline_us(const struct api *api)
 }
 
 const struct method exporter_methods[] = {
-    {"/exporter.Exporter/Export", start_export},
-    {NULL, NULL},
+    {"/exporter.Exporter/Export", start_export, TOKEN_READ},
+    {NULL, NULL, TOKEN_ADMIN},
 };

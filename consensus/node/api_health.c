@@ -134,7 +134,7 @@ void health_on_change(struct api *api)
 }
 
 const struct method health_methods[] = {
-    {"/grpc.health.v1.Health/Check", start_check},
-    {"/grpc.health.v1.Health/Watch", start_watch},
-    {NULL, NULL},
+    {"/grpc.health.v1.Health/Check", start_check, TOKEN_OPEN},
+    {"/grpc.health.v1.Health/Watch", start_watch, TOKEN_OPEN},
+    {NULL, NULL, TOKEN_ADMIN},
 };

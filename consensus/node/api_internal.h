@@ -9,6 +9,8 @@
 #include "common/mailbox.h"
 #include "consensus/node/api.h"
 #include "consensus/node/api_call.h"
+#include "consensus/node/api_door.h"
+#include "consensus/node/api_tls.h"
 #include "consensus/node/intake.h"
 #include "proto/queue.h"
 
@@ -19,9 +21,6 @@
  * want for each pre-block a subscriber may hold. */
 #define API_REQUESTS_MAX \
     (API_BATCHES_IN_FLIGHT_MAX + API_MESSAGE_BATCHES_MAX + API_EXPORTS_MAX * API_EXPORT_AHEAD_MAX)
-
-/* Longest status text, bytes. */
-#define TEXT_BYTES 256u
 
 /* ---- ports ----------------------------------------------------------------------------------- */
 
@@ -74,7 +73,11 @@ extern const struct method reflection_methods[];
 /* Calls blocked on the intake go on while it has room. */
 void submit_resume(struct api *api);
 
-/* Calls blocked on the intake are answered UNAVAILABLE. */
+/* Streams that a limit held back go on when their time has come. */
+void submit_tick(struct api *api);
+uint64_t submit_deadline_us(const struct api *api);
+
+/* Calls blocked on the intake or held back are answered UNAVAILABLE. */
 void submit_stop(struct api *api);
 
 void exports_init(struct api *api);
@@ -88,6 +91,11 @@ uint64_t exports_deadline_us(const struct api *api);
 
 /* Tells the watchers. */
 void health_on_change(struct api *api);
+
+/* The method, or one that refuses the call for want of a token or a right. */
+const struct method *guard_method(const struct api_door *door,
+                                  const struct method *method,
+                                  const grpc_metadata_array *metadata);
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
@@ -105,13 +113,17 @@ struct api {
     struct intake *intake;
     struct port export_port;
     struct port transactions_port;
-    uint64_t now_us; /* of this turn */
+    struct api_door *door; /* NULL: open to everybody */
+    struct api_tls *tls;   /* NULL: plain */
+    uint64_t now_us;       /* of this turn */
     bool ready;
     bool stopping;
     bool closing;
     /* api_submit.c */
     struct link blocked;    /* struct submit, in order of arrival */
     unsigned waiting_calls; /* unary ones among them */
+    struct link slowed;     /* struct submit: streams that a limit holds back */
+    size_t held_bytes;      /* of their messages */
     /* api_export.c */
     struct link exports;
     unsigned exports_count;

@@ -26,9 +26,9 @@ static void refuse_unknown(struct call *call)
     call_finish(call, GRPC_STATUS_UNIMPLEMENTED, "unknown service or method on this port", NULL);
 }
 
-static const struct method method_full = {"", refuse_full};
-static const struct method method_closing = {"", refuse_closing};
-static const struct method method_unknown = {"", refuse_unknown};
+static const struct method method_full = {"", refuse_full, TOKEN_OPEN};
+static const struct method method_closing = {"", refuse_closing, TOKEN_OPEN};
+static const struct method method_unknown = {"", refuse_unknown, TOKEN_OPEN};
 
 static const struct method *find_method(const struct port *port, grpc_slice path)
 {
@@ -58,6 +58,8 @@ static void on_accepted(struct queue_tag *tag, bool ok)
     struct port *port = accept->port;
     port->accepting--;
     const struct method *method = ok ? find_method(port, accept->details.method) : NULL;
+    if (ok && port->api->door != NULL)
+        method = guard_method(port->api->door, method, &accept->metadata);
     grpc_call *call = accept->call;
     grpc_call_details_destroy(&accept->details);
     grpc_metadata_array_destroy(&accept->metadata);
@@ -136,7 +138,9 @@ enum status port_open(struct port *port,
     port->server = make_server();
     CHECK(port->server != NULL);
     grpc_server_register_completion_queue(port->server, queue_completions(api->queue), NULL);
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
+    grpc_server_credentials *credentials = api->tls != NULL
+                                               ? api_tls_credentials(api->tls)
+                                               : grpc_insecure_server_credentials_create();
     int number = grpc_server_add_http2_port(port->server, address, credentials);
     grpc_server_credentials_release(credentials);
     if (number <= 0) {

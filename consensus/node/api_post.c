@@ -12,6 +12,7 @@ enum command_kind {
     COMMAND_GONE,
     COMMAND_READY,
     COMMAND_PRESSED,
+    COMMAND_ACCESS,
     COMMAND_STOP,
     COMMAND_CLOSE,
 };
@@ -29,6 +30,7 @@ struct command {
     bool certified;
     struct buffer *subdag;
     bool on;
+    struct api_door *door;
 };
 
 /* ---- on the gRPC thread ---------------------------------------------------------------------- */
@@ -62,6 +64,10 @@ static void run_command(struct queue_tag *tag, bool ok)
         break;
     case COMMAND_PRESSED:
         intake_set_pressed(api->intake, command->on);
+        break;
+    case COMMAND_ACCESS:
+        api_door_inherit(command->door, api->door);
+        api->door = command->door;
         break;
     case COMMAND_STOP:
         api_run_stop(api);
@@ -171,6 +177,17 @@ void api_set_pressed(struct api *api, bool pressed)
 {
     struct command *command = make_command(api, COMMAND_PRESSED);
     command->on = pressed;
+    post(command);
+}
+
+void api_set_access(struct api *api, const struct api_access *access)
+{
+    CHECK((api->tls == NULL) == (access->tls == NULL));
+    if (api->tls != NULL) api_tls_set(api->tls, access->tls);
+    struct api_door *door = api_door_new(access);
+    if (door == NULL) return;
+    struct command *command = make_command(api, COMMAND_ACCESS);
+    command->door = door;
     post(command);
 }
 

@@ -150,7 +150,8 @@ static void start_reflection(struct call *call)
 }
 
 const struct method reflection_methods[] = {
-    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", start_reflection},
-    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", start_reflection},
-    {NULL, NULL},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", start_reflection, TOKEN_READ},
+    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", start_reflection,
+     TOKEN_READ},
+    {NULL, NULL, TOKEN_ADMIN},
 };

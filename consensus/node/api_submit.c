@@ -41,6 +41,13 @@ static void fail(struct submit *submit, grpc_status_code code, const char *text)
     call_finish(submit->call, code, text, NULL);
 }
 
+static void refuse(struct submit *submit, const struct refusal *refusal)
+{
+    if (refusal->is_access) submit->call->api->counters.refused_access[refusal->reason]++;
+    submit->call->retry_ms = refusal->retry_ms;
+    fail(submit, refusal->code, refusal->text);
+}
+
 /* Code OK with the message written; frees nothing but the call's state. */
 static void answer(struct submit *submit, const struct writer *writer)
 {
@@ -161,7 +168,7 @@ static void take_unary(struct submit *submit, grpc_byte_buffer *message)
     struct refusal refusal;
     bool good = submit_take_message(submit, &refusal, message);
     grpc_byte_buffer_destroy(message);
-    if (!good) fail(submit, refusal.code, refusal.text);
+    if (!good) refuse(submit, &refusal);
 }
 
 static void on_unary_message(struct call *call, grpc_byte_buffer *message)
@@ -193,28 +200,61 @@ static void read_on(struct submit *submit)
     }
 }
 
-static void on_stream_message(struct call *call, grpc_byte_buffer *message)
+/* A stream's message over a limit waits for its time instead of ending the stream, if there is
+ * room. True when it is kept. */
+static bool slow_down(struct submit *submit,
+                      const struct refusal *refusal,
+                      grpc_byte_buffer *message)
 {
-    struct submit *submit = call->state;
-    if (message == NULL) {
-        submit->closed = true;
-        answer_stream(submit);
-        return;
-    }
+    struct api *api = submit->call->api;
+    size_t len = grpc_byte_buffer_length(message);
+    if (refusal->retry_ms == 0 || len > API_HELD_BYTES_MAX - api->held_bytes) return false;
+    api->held_bytes += len;
+    api->counters.slowed++;
+    submit->held = message;
+    submit->resume_us = api->now_us + (uint64_t)refusal->retry_ms * 1000u;
+    link_append(&api->slowed, &submit->slowed);
+    return true;
+}
+
+static void leave_slowed(struct submit *submit)
+{
+    struct api *api = submit->call->api;
+    if (link_is_alone(&submit->slowed)) return;
+    link_remove(&submit->slowed);
+    CHECK(api->held_bytes >= grpc_byte_buffer_length(submit->held));
+    api->held_bytes -= grpc_byte_buffer_length(submit->held);
+}
+
+static void take_of_stream(struct submit *submit, grpc_byte_buffer *message)
+{
     struct refusal refusal;
     bool good = is_open(submit);
     if (good) {
         good = submit_take_message(submit, &refusal, message);
-        if (!good) fail(submit, refusal.code, refusal.text);
+        if (!good && slow_down(submit, &refusal, message)) return;
+        if (!good) refuse(submit, &refusal);
     }
     grpc_byte_buffer_destroy(message);
     if (good) read_on(submit);
+}
+
+static void on_stream_message(struct call *call, grpc_byte_buffer *message)
+{
+    struct submit *submit = call->state;
+    if (message != NULL) {
+        take_of_stream(submit, message);
+        return;
+    }
+    submit->closed = true;
+    answer_stream(submit);
 }
 
 static void on_end(struct call *call)
 {
     struct submit *submit = call->state;
     unblock(submit);
+    leave_slowed(submit);
     grpc_byte_buffer_destroy(submit->held);
     intake_unwait(&submit->waiter);
     while (!link_is_alone(&submit->waits)) {
@@ -234,10 +274,12 @@ static struct submit *submit_start(struct call *call, enum submit_kind kind)
     submit->kind = kind;
     submit->level = call->api->options.level;
     link_init(&submit->blocked);
+    link_init(&submit->slowed);
     link_init(&submit->waiter.link);
     link_init(&submit->waits);
     call->state = submit;
     call->end = on_end;
+    guard_submit(submit);
     call->received = is_unary(submit) ? on_unary_message : on_stream_message;
     return submit;
 }
@@ -288,8 +330,34 @@ void submit_resume(struct api *api)
     }
 }
 
+void submit_tick(struct api *api)
+{
+    struct link *link = api->slowed.next;
+    while (link != &api->slowed) {
+        struct submit *submit = LINK_ITEM(link, struct submit, slowed);
+        link = link->next;
+        if (submit->resume_us > api->now_us) continue;
+        leave_slowed(submit);
+        grpc_byte_buffer *message = submit->held;
+        submit->held = NULL;
+        take_of_stream(submit, message);
+    }
+}
+
+uint64_t submit_deadline_us(const struct api *api)
+{
+    uint64_t deadline_us = UINT64_MAX;
+    for (struct link *link = api->slowed.next; link != &api->slowed; link = link->next)
+        deadline_us = u64_min(deadline_us, LINK_ITEM(link, struct submit, slowed)->resume_us);
+    return deadline_us;
+}
+
 void submit_stop(struct api *api)
 {
+    while (!link_is_alone(&api->slowed)) {
+        struct submit *submit = LINK_ITEM(api->slowed.next, struct submit, slowed);
+        fail(submit, GRPC_STATUS_UNAVAILABLE, "the node is stopping");
+    }
     while (!link_is_alone(&api->blocked)) {
         struct submit *submit = LINK_ITEM(api->blocked.next, struct submit, blocked);
         fail(submit, GRPC_STATUS_UNAVAILABLE, "the node is stopping");
@@ -297,9 +365,9 @@ void submit_stop(struct api *api)
 }
 
 const struct method transactions_methods[] = {
-    {"/narwhal.Transactions/SubmitTransaction", start_unary},
-    {"/narwhal.Transactions/SubmitTransactionStream", start_stream},
-    {"/dsn.Transactions/SubmitBatch", start_batches},
-    {"/dsn.Transactions/SubmitAndWait", start_wait},
-    {NULL, NULL},
+    {"/narwhal.Transactions/SubmitTransaction", start_unary, TOKEN_SUBMIT},
+    {"/narwhal.Transactions/SubmitTransactionStream", start_stream, TOKEN_SUBMIT},
+    {"/dsn.Transactions/SubmitBatch", start_batches, TOKEN_SUBMIT},
+    {"/dsn.Transactions/SubmitAndWait", start_wait, TOKEN_SUBMIT},
+    {NULL, NULL, TOKEN_ADMIN},
 };

@@ -22,7 +22,7 @@ static uint32_t transactions_max(const struct submit *submit)
 
 static bool refuse(struct refusal *refusal, const char *text)
 {
-    refusal->code = GRPC_STATUS_INVALID_ARGUMENT;
+    *refusal = (struct refusal){.code = GRPC_STATUS_INVALID_ARGUMENT};
     (void)snprintf(refusal->text, sizeof refusal->text, "%s", text);
     return false;
 }
@@ -99,6 +99,27 @@ static void take_canonical(struct submit *submit, struct bytes canonical)
     take_chunk(submit, begin, (size_t)(end - begin));
 }
 
+static bool wants_envelopes(const struct api *api)
+{
+    return api->door != NULL && api_door_wants_envelopes(api->door);
+}
+
+/* Takes in canonical entries, or, from envelopes, what is in them. */
+static bool take_checked(struct submit *submit, struct refusal *refusal, struct bytes canonical)
+{
+    if (!wants_envelopes(submit->call->api)) {
+        take_canonical(submit, canonical);
+        return true;
+    }
+    uint8_t *memory = malloc(canonical.len);
+    CHECK(memory != NULL);
+    struct writer payloads = writer_make(memory, canonical.len);
+    bool good = guard_peel(&payloads, submit, refusal, canonical);
+    if (good) take_canonical(submit, writer_view(&payloads));
+    free(memory);
+    return good;
+}
+
 /* The way for everything that is not one canonical run within one batch. */
 static bool take_slowly(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
 {
@@ -113,7 +134,7 @@ static bool take_slowly(struct submit *submit, struct refusal *refusal, grpc_byt
     CHECK(memory != NULL);
     struct writer writer = writer_make(memory, bytes.len);
     bool good = make_canonical(&writer, &submit->level, refusal, bytes, submit->kind);
-    if (good) take_canonical(submit, writer_view(&writer));
+    if (good) good = take_checked(submit, refusal, writer_view(&writer));
     free(memory);
     grpc_slice_unref(slice);
     return good;
@@ -121,9 +142,16 @@ static bool take_slowly(struct submit *submit, struct refusal *refusal, grpc_byt
 
 bool submit_take_message(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
 {
+    if (submit->call->api->door != NULL) return guard_take_message(submit, refusal, message);
+    return submit_take_open(submit, refusal, message);
+}
+
+bool submit_take_open(struct submit *submit, struct refusal *refusal, grpc_byte_buffer *message)
+{
     struct api *api = submit->call->api;
     size_t len = grpc_byte_buffer_length(message);
-    uint8_t *room = submit->kind == SUBMIT_WAIT ? NULL : intake_reserve(api->intake, len);
+    bool slowly = submit->kind == SUBMIT_WAIT || wants_envelopes(api);
+    uint8_t *room = slowly ? NULL : intake_reserve(api->intake, len);
     if (room == NULL) return take_slowly(submit, refusal, message);
 
     grpc_byte_buffer_reader reader;

@@ -327,6 +327,13 @@ static void on_signal(evutil_socket_t fd, short what, void *context)
     node_stop(context, OK, fd == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
+static void on_hangup(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    node_access_reload(context);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static enum status open_core(struct node *node, char *ret_error)
@@ -443,6 +450,9 @@ static void open_events(struct node *node)
     node->api_in = add_event(node, api_fd(node->api), EV_READ | EV_PERSIST, on_api);
     node->signals[0] = add_event(node, SIGTERM, EV_SIGNAL | EV_PERSIST, on_signal);
     node->signals[1] = add_event(node, SIGINT, EV_SIGNAL | EV_PERSIST, on_signal);
+    /* Without files to read again a hangup ends the process, as it always did. */
+    if (!access_set_is_empty(&node->access))
+        node->signals[2] = add_event(node, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hangup);
     node->housekeeping = event_new(node->base, -1, EV_PERSIST, on_housekeeping, node);
     event_add(node->housekeeping, &second);
 }
@@ -493,7 +503,8 @@ enum status node_open(struct node **ret_node, char *ret_error, const struct node
     node->base = event_base_new();
     CHECK(node->base != NULL);
     event_base_priority_init(node->base, 2);
-    status = open_storage(node, ret_error);
+    status = node_access_open(node, ret_error);
+    if (status == OK) status = open_storage(node, ret_error);
     if (status == OK) status = open_core(node, ret_error);
     if (status == OK) status = open_mesh(node, ret_error);
     if (status == OK) status = open_api(node, ret_error);
@@ -541,6 +552,7 @@ void node_close(struct node *node)
     free_event(node->housekeeping);
     free_event(node->signals[0]);
     free_event(node->signals[1]);
+    free_event(node->signals[2]);
     storage_close(node->storage);
     storage_client_close(node->client);
     store_batch_free(node->batch);
@@ -550,6 +562,7 @@ void node_close(struct node *node)
     outbox_close(node->outbox);
     if (node->core_memory != NULL) (void)munmap(node->core_memory, node->core_bytes);
     free(node->own);
+    node_access_close(node);
     event_base_free(node->base);
     free(node);
 }

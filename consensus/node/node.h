@@ -13,6 +13,7 @@
 #ifndef CONSENSUS_NODE_NODE_H
 #define CONSENSUS_NODE_NODE_H
 
+#include "common/access_files.h"
 #include "common/committee_file.h"
 #include "consensus/core/core.h"
 #include "consensus/node/api.h"
@@ -30,11 +31,12 @@ struct node_options {
     enum store_mode mode;
     enum sync_mode sync;
     struct core_parameters parameters;
-    struct api_options api;
-    struct mesh_options mesh;  /* listen addresses and peers; the node fills the rest */
-    const char *http_address;  /* "127.0.0.1:64014"; NULL: none */
-    uint64_t retain_preblocks; /* newest pre-blocks kept; 0: all */
-    uint64_t retain_bytes;     /* bound on the batch log's bytes; 0: none */
+    struct api_options api;           /* of `access` only the limits: the node fills the rest */
+    struct access_files access_files; /* read at the start and at SIGHUP */
+    struct mesh_options mesh;         /* listen addresses and peers; the node fills the rest */
+    const char *http_address;         /* "127.0.0.1:64014"; NULL: none */
+    uint64_t retain_preblocks;        /* newest pre-blocks kept; 0: all */
+    uint64_t retain_bytes;            /* bound on the batch log's bytes; 0: none */
 };
 
 struct node;

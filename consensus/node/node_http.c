@@ -76,6 +76,11 @@ static void core_metrics(struct metrics *metrics, struct node *node)
 
 static void worker_metrics(struct metrics *metrics, struct node *node)
 {
+    static const char *const reasons[] = {
+#define REASON(name, text) text,
+        API_REFUSAL_TABLE(REASON)
+#undef REASON
+    };
     struct worker_counters worker;
     struct api_counters api;
 
@@ -99,6 +104,12 @@ static void worker_metrics(struct metrics *metrics, struct node *node)
     gauge(metrics, "dsn_exporter_clients", (double)api.exports);
     counter(metrics, "dsn_exported_total", (double)api.exported);
     counter(metrics, "dsn_exporter_cut_total", (double)api.exports_cut);
+    counter(metrics, "dsn_submissions_slowed_total", (double)api.slowed);
+    counter(metrics, "dsn_http_refused_total", (double)node->guard.refused_tokens);
+    fprintf(metrics->stream, "# TYPE dsn_access_refused_total counter\n");
+    for (int i = 0; i < API_REFUSALS; i++)
+        fprintf(metrics->stream, "dsn_access_refused_total{reason=\"%s\"} %llu\n", reasons[i],
+                (unsigned long long)api.refused_access[i]);
 }
 
 static void machine_metrics(struct metrics *metrics, struct node *node)
@@ -313,12 +324,15 @@ enum status node_http_open(struct node *node, char *ret_error)
         .routes = routes,
         .routes_count = sizeof routes / sizeof routes[0],
         .context = node,
+        .guard = http_guard_judge_request,
+        .guard_context = &node->guard,
     };
     struct address address;
     struct error_line error = {""};
     enum status status;
 
     if (node->options.http_address == NULL) return OK;
+    if (node->options.api.access.tls != NULL) options.tls = node->options.api.access.tls->context;
     status = address_parse(&address, node->options.http_address);
     if (status == OK)
         status = http_server_open(&node->http, node->base, &address, &options, &error);

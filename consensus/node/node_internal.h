@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 
+#include "common/http_guard.h"
 #include "common/http_server.h"
 #include "consensus/node/exports.h"
 #include "consensus/node/node.h"
@@ -27,13 +28,15 @@ struct node {
     struct exports *exports;
     struct outbox *outbox;
     struct http_server *http;
+    struct http_guard guard;
+    struct access_set access; /* api and guard have copies, or borrow */
 
     struct event *timer;      /* core_deadline_us */
     struct event *turn_end;   /* submits the turn's store batch */
     struct event *storage_in; /* answers of the storage thread */
     struct event *api_in;     /* requests of the gRPC thread */
     struct event *housekeeping;
-    struct event *signals[2];
+    struct event *signals[3]; /* SIGTERM, SIGINT, SIGHUP */
 
     struct store_batch *batch; /* PERSISTs of this turn */
     uint64_t batch_since_us;   /* when its first record came */
@@ -74,6 +77,13 @@ void node_restore_batches(struct node *node);
 
 /* The batch_log `found` callback: remembers own batches. */
 void node_found_batch(void *context, const struct batch_record *record);
+
+/* Reads the access files. ERR_CONFIG. */
+enum status node_access_open(struct node *node, char *ret_error);
+
+/* Reads them again: all of them take effect, or none and a line is logged. */
+void node_access_reload(struct node *node);
+void node_access_close(struct node *node);
 
 /* Serves /metrics, /healthz, /readyz, /status and /dag. */
 enum status node_http_open(struct node *node, char *ret_error);

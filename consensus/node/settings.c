@@ -40,7 +40,7 @@ static const struct config_field fields[] = {
     {"transactions_listen", CONFIG_ADDRESS, FIELD(transactions_listen), "", 0, 0, NULL,
      "gRPC, transactions; default: transactions_address", 0},
     {"http_listen", CONFIG_ADDRESS, FIELD(http_listen), "", 0, 0, NULL,
-     "metrics, health, status; default: http_address", 0},
+     "metrics, health, status; default: the port of http_address, on loopback", 0},
     {"commit_rule", CONFIG_CHOICE, FIELD(commit_rule), "shoal-fast", 0, 0, rule_choices,
      "must be the same on all nodes", 0},
     {"header_delay_min", CONFIG_DURATION, FIELD(header_delay_min), "0us", 0, 0, NULL,
@@ -70,6 +70,29 @@ static const struct config_field fields[] = {
      "bound on stored batches; 0: none", 0},
     {"congestion", CONFIG_STRING, FIELD(congestion), "", 0, 0, NULL,
      "TCP congestion control of the mesh, as reno or bbr; empty: the system's", 0},
+    {"tls_certificate", CONFIG_STRING, FIELD(tls_certificate), "", 0, 0, NULL,
+     "PEM chain: TLS on the gRPC and HTTP ports; read again at SIGHUP", 0},
+    {"tls_key", CONFIG_STRING, FIELD(tls_key), "", 0, 0, NULL,
+     "PEM key of it, mode 0600; read again at SIGHUP", 0},
+    {"token_file", CONFIG_STRING, FIELD(token_file), "", 0, 0, NULL,
+     "bearer tokens, mode 0600, one per line: NAME TOKEN read|submit|admin...; read again at "
+     "SIGHUP",
+     0},
+    {"allow_file", CONFIG_STRING, FIELD(allow_file), "", 0, 0, NULL,
+     "submitters, one per line: NAME KEY [transactions=N] [bytes=N]; transactions must come in "
+     "their "
+     "envelopes; read again at SIGHUP",
+     0},
+    {"envelope_life", CONFIG_DURATION, FIELD(envelope_life), "1m", 1000000, 3600000000, NULL,
+     "an envelope that expires later than this from now is refused", 0},
+    {"limit_address_tps", CONFIG_U64, FIELD(limit_address_tps), "0", 0, RATE_MAX, NULL,
+     "transactions per second of one client address; 0: no limit", 0},
+    {"limit_address_bytes", CONFIG_SIZE, FIELD(limit_address_bytes), "0", 0, RATE_MAX, NULL,
+     "bytes per second of one client address; 0: no limit", 0},
+    {"limit_key_tps", CONFIG_U64, FIELD(limit_key_tps), "0", 0, RATE_MAX, NULL,
+     "transactions per second of one key of --allow-file; 0: no limit", 0},
+    {"limit_key_bytes", CONFIG_SIZE, FIELD(limit_key_bytes), "0", 0, RATE_MAX, NULL,
+     "bytes per second of one key of --allow-file; 0: no limit", 0},
     {"link_delay", CONFIG_LIST, FIELD(link_delay), "", 0, 0, NULL,
      "test option: PEER:MILLISECONDS, what is sent to that member waits so long first", 0},
 };
@@ -232,6 +255,19 @@ static void apply_api(struct api_options *ret,
     ret->batch_delay_us_min = or_default(settings->batch_delay_min, base.batch_delay_us_min);
     ret->batch_delay_us_max = or_default(settings->batch_delay_max, base.batch_delay_us_max);
     ret->export_stall_us = settings->export_stall;
+    ret->access.envelope_life_ms = settings->envelope_life / 1000;
+    ret->access.address_rates =
+        (struct rates){settings->limit_address_tps, settings->limit_address_bytes};
+    ret->access.key_rates = (struct rates){settings->limit_key_tps, settings->limit_key_bytes};
+}
+
+/* What shows the node's inside is for this machine, unless a flag says otherwise. */
+static const char *http_text(const struct settings *settings, const struct authority_entry *self)
+{
+    struct address address = self->http;
+
+    if (!address_is_loopback(&address)) snprintf(address.host, sizeof address.host, "127.0.0.1");
+    return address_text(&settings->http_listen, &address);
 }
 
 enum status settings_apply(struct node_options *ret_options,
@@ -245,6 +281,10 @@ enum status settings_apply(struct node_options *ret_options,
 
     if (settings->init && settings->rejoin)
         status = error_line_set(&error, ERR_CONFIG, "--init and --rejoin exclude each other");
+    if (settings->allow_file[0] == '\0' &&
+        (settings->limit_key_tps > 0 || settings->limit_key_bytes > 0))
+        status = error_line_set(&error, ERR_CONFIG,
+                                "--limit-key-tps and --limit-key-bytes need --allow-file");
     if (status == OK) status = apply_files(ret_options, ret_committee, &error, settings);
     if (status == OK) status = apply_mesh(ret_options, peers, &error, ret_committee, settings);
     if (status == OK)
@@ -263,7 +303,10 @@ enum status settings_apply(struct node_options *ret_options,
     ret_options->sync = settings->sync == 0 ? SYNC_ALWAYS : SYNC_PROCESS;
     apply_core(&ret_options->parameters, settings);
     apply_api(&ret_options->api, settings, self);
-    ret_options->http_address = address_text(&settings->http_listen, &self->http);
+    ret_options->api.access.network = ret_committee->committee.digest;
+    ret_options->access_files = (struct access_files){settings->tls_certificate, settings->tls_key,
+                                                      settings->token_file, settings->allow_file};
+    ret_options->http_address = http_text(settings, self);
     ret_options->retain_preblocks = settings->retain;
     ret_options->retain_bytes = settings->retain_bytes;
     return OK;

@@ -34,6 +34,15 @@ struct settings {
     uint64_t retain;
     uint64_t retain_bytes;
     char *congestion;
+    char *tls_certificate;
+    char *tls_key;
+    char *token_file;
+    char *allow_file;
+    uint64_t envelope_life;
+    uint64_t limit_address_tps;
+    uint64_t limit_address_bytes;
+    uint64_t limit_key_tps;
+    uint64_t limit_key_bytes;
     struct config_list link_delay;
 };
 

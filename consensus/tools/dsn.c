@@ -1,4 +1,4 @@
-/* dsn: keys, committees, status, submitting, verifying, kernels. */
+/* dsn: keys, committees, status, submitting, signing, verifying, kernels. */
 #include "consensus/tools/dsn.h"
 
 #include <stdio.h>
@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {{"committee", "new"}, dsn_committee_new, "make keys and committee.json for a new network"},
     {{"status", NULL}, dsn_status, "show every node of a committee"},
     {{"submit", NULL}, dsn_submit, "send one transaction and print its receipt"},
+    {{"sign", NULL}, dsn_sign, "put one transaction into a signed envelope"},
     {{"verify", NULL}, dsn_verify, "check an exported stream from the committee file alone"},
     {{"pack-kernel", NULL}, dsn_pack_kernel, "append committee and mode to kernel.wasm"},
     {{"kernel-compile", NULL},

@@ -7,6 +7,7 @@ int dsn_keygen(int argc, char **argv);
 int dsn_committee_new(int argc, char **argv);
 int dsn_status(int argc, char **argv);
 int dsn_submit(int argc, char **argv);
+int dsn_sign(int argc, char **argv);
 int dsn_verify(int argc, char **argv);
 int dsn_pack_kernel(int argc, char **argv);
 int dsn_kernel_compile(int argc, char **argv);

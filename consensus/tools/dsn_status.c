@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/client_access.h"
 #include "common/committee_file.h"
 #include "common/config.h"
 #include "common/http_client.h"
@@ -13,6 +14,9 @@ struct status_settings {
     char *committee;
     bool json;
     uint64_t timeout;
+    bool tls;
+    char *tls_ca;
+    char *token_file;
 };
 
 static const struct config_field fields[] = {
@@ -22,6 +26,9 @@ static const struct config_field fields[] = {
      "each node's answer as one JSON object per line", 0},
     {"timeout", CONFIG_DURATION, offsetof(struct status_settings, timeout), "2s", 1000, 60000000,
      NULL, "how long to wait for a node", 0},
+    {"tls", CONFIG_BOOL, offsetof(struct status_settings, tls), "false", 0, 0, NULL,
+     "the nodes' ports speak TLS; --tls-ca says so, too", 0},
+    CLIENT_ACCESS_FIELDS(struct status_settings),
 };
 
 static const struct config_program program = {
@@ -37,14 +44,18 @@ struct answer {
     uint32_t *waiting;
     struct event_base *base;
     json_t *json; /* NULL: none */
-    const char *failure;
+    char failure[160];
 };
 
 static void on_done(void *context, const struct http_response *response)
 {
     struct answer *answer = context;
 
-    answer->failure = response->failure != NULL ? response->failure : "not a status";
+    if (response->failure != NULL)
+        snprintf(answer->failure, sizeof answer->failure, "%s", response->failure);
+    else
+        snprintf(answer->failure, sizeof answer->failure, "not a status, but HTTP code %d",
+                 response->code);
     if (response->code == 200)
         answer->json = json_loadb((const char *)response->body.data, response->body.len, 0, NULL);
     if (--*answer->waiting == 0) event_base_loopbreak(answer->base);
@@ -53,13 +64,16 @@ static void on_done(void *context, const struct http_response *response)
 static void ask_all(struct answer *answers,
                     struct event_base *base,
                     const struct committee_file *file,
-                    const struct status_settings *settings)
+                    const struct status_settings *settings,
+                    const struct client_access *access)
 {
     uint32_t waiting = file->committee.count;
 
     for (uint32_t i = 0; i < file->committee.count; i++) {
         struct http_call_options options = {
             .address = file->entries[i].http,
+            .tls = access->roots,
+            .token = access->token,
             .method = "GET",
             .path = "/status",
             .timeout_ms = (uint32_t)(settings->timeout / 1000),
@@ -138,18 +152,22 @@ int dsn_status(int argc, char **argv)
     static struct answer answers[AUTHORITIES_MAX];
     struct status_settings settings;
     struct error_line error;
+    struct client_access access = {NULL, ""};
     struct event_base *base;
     int code = config_start(&settings, NULL, &program, argc, argv);
 
     if (code != CONFIG_RUN) return code;
-    if (committee_file_load(&file, settings.committee, &error) != OK) {
+    if (client_access_load(&access, settings.tls, settings.tls_ca, "--token-file",
+                           settings.token_file, &error) != OK ||
+        committee_file_load(&file, settings.committee, &error) != OK) {
+        client_access_clear(&access);
         fprintf(stderr, "dsn status: %s\n", error.text);
         config_free(&settings, &program);
         return EXIT_USAGE;
     }
     base = event_base_new();
     CHECK(base != NULL);
-    ask_all(answers, base, &file, &settings);
+    ask_all(answers, base, &file, &settings, &access);
     if (settings.json)
         print_json(answers, &file);
     else
@@ -158,6 +176,7 @@ int dsn_status(int argc, char **argv)
     for (uint32_t i = 0; i < file.committee.count; i++)
         json_decref(answers[i].json);
     event_base_free(base);
+    client_access_clear(&access);
     config_free(&settings, &program);
     return code;
 }

@@ -9,8 +9,11 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/client_access.h"
 #include "common/config.h"
+#include "common/envelope.h"
 #include "consensus/tools/dsn.h"
+#include "consensus/tools/signer.h"
 #include "consensus/tools/stamp.h"
 #include "proto/client.h"
 
@@ -20,6 +23,10 @@ struct submit_settings {
     uint32_t level;
     uint64_t timeout;
     bool probes;
+    char *tls_ca;
+    char *token_file;
+    char *sign_key;
+    char *committee;
 };
 
 static const char *const levels[] = {"default", "accepted", "certified", "committed", NULL};
@@ -35,6 +42,11 @@ static const struct config_field fields[] = {
      NULL, "give up after so long", 0},
     {"probes", CONFIG_BOOL, offsetof(struct submit_settings, probes), "false", 0, 0, NULL,
      "also tell when its batch was accepted and certified", 0},
+    CLIENT_ACCESS_FIELDS(struct submit_settings),
+    {"sign_key", CONFIG_STRING, offsetof(struct submit_settings, sign_key), "", 0, 0, NULL,
+     "key file (dsn keygen): submit in an envelope signed with it; needs --committee", 0},
+    {"committee", CONFIG_STRING, offsetof(struct submit_settings, committee), "", 0, 0, NULL,
+     "committee.json, for --sign-key", 0},
 };
 
 static const struct config_program program = {
@@ -48,6 +60,7 @@ static const struct config_program program = {
 /* The transaction's own submission is the last; before it, perhaps, one probe for each lower level. */
 struct submit {
     const struct submit_settings *settings;
+    struct signer *signer; /* NULL: bare */
     struct client *client;
     struct client_channel *channel;
     uint32_t first; /* level of the first submission */
@@ -62,7 +75,12 @@ static enum status submit_one(struct submit *submit, uint32_t level)
     bool own = level == settings->level;
     const uint8_t *data = own ? (const uint8_t *)settings->text : probe;
     size_t len = own ? strlen(settings->text) : sizeof probe;
+    static uint8_t envelope[ENVELOPE_BYTES_MAX];
 
+    if (submit->signer != NULL && len > 0 && len <= SIGNER_PAYLOAD_BYTES_MAX) {
+        len = signer_wrap(submit->signer, envelope, (struct bytes){data, len});
+        data = envelope;
+    }
     return client_submit(submit->channel, (enum client_level)level, data, len,
                          (uint32_t)(settings->timeout / 1000), (void *)(uintptr_t)level);
 }
@@ -117,22 +135,44 @@ static int print_receipt(const struct submit *submit)
     return EXIT_SUCCESS;
 }
 
+static enum status open_client(struct submit *submit, struct error_line *error)
+{
+    static struct signer signer;
+    const struct submit_settings *settings = submit->settings;
+    struct client_access access;
+    enum status status =
+        client_access_load(&access, strncmp(settings->endpoint, "https://", 8) == 0,
+                           settings->tls_ca, "--token-file", settings->token_file, error);
+
+    if (status != OK) return status;
+    if (settings->sign_key[0] != '\0') {
+        status = signer_open(&signer, settings->sign_key, settings->committee, error);
+        submit->signer = &signer;
+    }
+    if (status == OK) status = client_open(&submit->client, 0);
+    if (status == OK) client_secure(submit->client, access.roots, access.token);
+    client_access_clear(&access);
+    if (status != OK) return status;
+    if (client_channel_open(&submit->channel, submit->client, settings->endpoint) == OK) return OK;
+    return error_line_set(error, ERR_CONFIG,
+                          "--endpoint: %s: expected http://host:port or https://host:port",
+                          settings->endpoint);
+}
+
 int dsn_submit(int argc, char **argv)
 {
     struct submit_settings settings;
     struct submit submit = {.settings = &settings};
+    struct error_line error = {""};
     int code = config_start(&settings, NULL, &program, argc, argv);
     enum status status;
 
     if (code != CONFIG_RUN) return code;
     submit.first = settings.probes && settings.level > CLIENT_LEVEL_ACCEPTED ? CLIENT_LEVEL_ACCEPTED
                                                                              : settings.level;
-    status = client_open(&submit.client, 0);
-    if (status == OK)
-        status = client_channel_open(&submit.channel, submit.client, settings.endpoint);
+    status = open_client(&submit, &error);
     if (status != OK) {
-        fprintf(stderr, "dsn submit: --endpoint: %s: expected http://host:port\n",
-                settings.endpoint);
+        fprintf(stderr, "dsn submit: %s\n", error.text);
         code = EXIT_USAGE;
     } else {
         status = submit_all(&submit);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/client_access.h"
 #include "common/committee_file.h"
 #include "common/config.h"
 #include "common/log.h"
@@ -31,6 +32,8 @@ struct settings {
     uint64_t duration;
     uint64_t warm_up;
     uint64_t idle;
+    char *tls_ca;
+    char *token_file;
 };
 
 #define FIELD(member) .offset = offsetof(struct settings, member)
@@ -66,6 +69,7 @@ static const struct config_field fields[] = {
      "do not count what arrives in the first so long; --duration begins after it", 0},
     {"idle", CONFIG_DURATION, FIELD(idle), "0us", 0, 0, NULL,
      "warn when nothing came for so long; 0us: never", 0},
+    CLIENT_ACCESS_FIELDS(struct settings),
 };
 
 static const struct config_program program = {
@@ -285,11 +289,19 @@ static int open_stream(struct listener *listener)
     if (count == 0 || count > CLIENT_EXPORT_CHANNELS_MAX)
         return fail("--endpoint: expected 1 to 16 of them%s", "");
     if (client_open(&listener->client, 0) != OK) return fail("cannot start the client%s", "");
+    struct client_access access;
+    struct error_line error;
+    if (client_access_load(&access, client_access_any_tls(&settings->endpoint), settings->tls_ca,
+                           "--token-file", settings->token_file, &error) != OK)
+        return fail("%s", error.text);
+    client_secure(listener->client, access.roots, access.token);
+    client_access_clear(&access);
     for (size_t i = 0; i < count; i++) {
         log_info("Connecting to %s...", settings->endpoint.items[i]);
         if (client_channel_open(&listener->channels[i], listener->client,
                                 settings->endpoint.items[i]) != OK)
-            return fail("--endpoint: %s: expected http://host:port", settings->endpoint.items[i]);
+            return fail("--endpoint: %s: expected http://host:port or https://host:port",
+                        settings->endpoint.items[i]);
     }
     if (client_export_open(&listener->stream, listener->client, listener->channels, (uint32_t)count,
                            listener->tip ? 0 : from, settings->certified, NULL) != OK)

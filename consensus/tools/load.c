@@ -6,6 +6,7 @@
 
 #include "common/batch.h"
 #include "common/bytes.h"
+#include "common/envelope.h"
 #include "common/limits.h"
 #include "consensus/tools/stamp.h"
 
@@ -89,6 +90,7 @@ enum status load_open(struct load **ret_load,
         memcpy(load->noise + i, &value, sizeof value);
     }
     status = client_open(&load->client, 0);
+    if (status == OK) client_secure(load->client, options->access->roots, options->access->token);
     if (status == OK) status = open_channels(load, ret_bad);
     if (status != OK) {
         load_close(load);
@@ -179,14 +181,18 @@ static uint32_t make_transaction(struct load *load, uint8_t *ret, uint64_t stamp
  * it. */
 static bool send_message(struct load *load, struct load_stream *stream, uint64_t count)
 {
-    static uint8_t transaction[TRANSACTION_BYTES_MAX];
+    static uint8_t payload[TRANSACTION_BYTES_MAX];
+    static uint8_t envelope[ENVELOPE_BYTES_MAX];
+    struct signer *signer = load->options.signer;
+    const uint8_t *transaction = signer == NULL ? payload : envelope;
     struct writer writer = writer_make(load->message, MESSAGE_BYTES_MAX);
     uint64_t stamp_ms = stamp_now_ms();
     uint64_t made = 0;
     enum status status;
 
     while (made < count) {
-        uint32_t size = make_transaction(load, transaction, stamp_ms);
+        size_t size = make_transaction(load, payload, stamp_ms);
+        if (signer != NULL) size = signer_wrap(signer, envelope, (struct bytes){payload, size});
         if (load->options.group == 1) {
             writer_copy(&writer, transaction, size);
             made = 1;

@@ -7,6 +7,8 @@
 #ifndef CONSENSUS_TOOLS_LOAD_H
 #define CONSENSUS_TOOLS_LOAD_H
 
+#include "common/client_access.h"
+#include "consensus/tools/signer.h"
 #include "proto/client.h"
 
 #define LOAD_STREAMS_MAX 128u
@@ -21,6 +23,8 @@ struct load_options {
     uint32_t group;        /* transactions per message; 1: single-transaction streams */
     uint64_t window_bytes; /* in flight per stream */
     uint64_t seed;
+    const struct client_access *access; /* used by load_open */
+    struct signer *signer;              /* NULL: bare transactions; else sizes are of payloads */
 };
 
 struct load_counters {

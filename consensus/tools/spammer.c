@@ -6,12 +6,15 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "common/client_access.h"
 #include "common/config.h"
+#include "common/envelope.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/stats.h"
 #include "consensus/tools/load.h"
 #include "consensus/tools/report.h"
+#include "consensus/tools/signer.h"
 #include "consensus/tools/stamp.h"
 
 struct settings {
@@ -29,6 +32,10 @@ struct settings {
     uint64_t count;
     uint32_t level;
     bool json;
+    char *tls_ca;
+    char *token_file;
+    char *sign_key;
+    char *committee;
 };
 
 #define FIELD(member) .offset = offsetof(struct settings, member)
@@ -62,6 +69,11 @@ static const struct config_field fields[] = {
     {"level", CONFIG_CHOICE, FIELD(level), "plain", 0, 0, levels,
      "what to wait for, without --rate; plain: the node's own", 0},
     {"json", CONFIG_BOOL, FIELD(json), "false", 0, 0, NULL, "the summary as one JSON object", 0},
+    CLIENT_ACCESS_FIELDS(struct settings),
+    {"sign_key", CONFIG_STRING, FIELD(sign_key), "", 0, 0, NULL,
+     "key file (dsn keygen): send transactions in envelopes signed with it; needs --committee", 0},
+    {"committee", CONFIG_STRING, FIELD(committee), "", 0, 0, NULL, "committee.json, for --sign-key",
+     0},
 };
 
 static const struct config_program program = {
@@ -69,6 +81,13 @@ static const struct config_program program = {
     .about = "Sends transactions that begin with the time they were sent.",
     .fields = fields,
     .fields_count = sizeof fields / sizeof fields[0],
+};
+
+/* How the spammer presents itself; signer NULL: transactions go bare. */
+struct presence {
+    struct client_access access;
+    struct signer signer;
+    bool signs;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -117,7 +136,7 @@ static void print_load(const struct load *load, uint64_t started_us, bool json)
     fflush(stdout);
 }
 
-static int run_load(const struct settings *settings)
+static int run_load(const struct settings *settings, struct presence *presence)
 {
     const char *endpoints[CONFIG_LIST_MAX];
     const char *bad = "";
@@ -134,13 +153,15 @@ static int run_load(const struct settings *settings)
         .size_max = (uint32_t)(settings->size > 0 ? settings->size : settings->max_size),
         .group = settings->group,
         .window_bytes = settings->window,
+        .access = &presence->access,
+        .signer = presence->signs ? &presence->signer : NULL,
     };
 
     for (size_t i = 0; i < settings->endpoint.count; i++)
         endpoints[i] = settings->endpoint.items[i];
     if (getrandom(&options.seed, sizeof options.seed, 0) != sizeof options.seed) options.seed = 1;
     if (load_open(&load, &bad, &options) != OK)
-        return fail("--endpoint: %s: expected http://host:port", bad);
+        return fail("--endpoint: %s: expected http://host:port or https://host:port", bad);
     while (!is_over(settings, started_us)) {
         load_run(load, 250);
         load_get_counters(load, &counters);
@@ -161,6 +182,7 @@ static int run_load(const struct settings *settings)
 /* ---- one at a time --------------------------------------------------------------------------- */
 
 struct single {
+    struct presence *presence;
     struct client *client;
     struct client_channel *channel;
     struct stats latency;
@@ -193,18 +215,25 @@ static uint32_t make_transaction(uint8_t *ret, const struct settings *settings, 
 
 static void send_one(struct single *single, const struct settings *settings)
 {
-    static uint8_t transaction[TRANSACTION_BYTES_MAX];
+    static uint8_t payload[TRANSACTION_BYTES_MAX];
+    static uint8_t envelope[ENVELOPE_BYTES_MAX];
     static const enum client_level level_of[] = {CLIENT_LEVEL_PLAIN, CLIENT_LEVEL_ACCEPTED,
                                                  CLIENT_LEVEL_CERTIFIED, CLIENT_LEVEL_COMMITTED};
     uint64_t now_ms = stamp_now_ms();
-    uint32_t size = make_transaction(transaction, settings, now_ms);
+    uint32_t size = make_transaction(payload, settings, now_ms);
+    const uint8_t *transaction = payload;
+    size_t len = size;
     struct client_event *event = NULL;
 
     if (!settings->json)
         printf("Connected. Sending transaction (size %u, timestamp %" PRIu64 " ms)\n", size,
                now_ms);
+    if (single->presence->signs) {
+        len = signer_wrap(&single->presence->signer, envelope, (struct bytes){payload, size});
+        transaction = envelope;
+    }
     single->sent++;
-    if (client_submit(single->channel, level_of[settings->level], transaction, size, 30000, NULL) ==
+    if (client_submit(single->channel, level_of[settings->level], transaction, len, 30000, NULL) ==
         OK)
         while (event == NULL && !interrupted)
             event = client_wait(single->client, 100);
@@ -244,16 +273,18 @@ static void print_single(const struct single *single, uint64_t started_us, bool 
     fflush(stdout);
 }
 
-static int run_single(const struct settings *settings)
+static int run_single(const struct settings *settings, struct presence *presence)
 {
     static struct single single;
     uint64_t started_us = report_now_us();
     const char *endpoint = settings->endpoint.items[0];
 
+    single.presence = presence;
     if (client_open(&single.client, 0) != OK) return fail("cannot start the client%s", "");
+    client_secure(single.client, presence->access.roots, presence->access.token);
     if (client_channel_open(&single.channel, single.client, endpoint) != OK) {
         client_close(single.client);
-        return fail("--endpoint: %s: expected http://host:port", endpoint);
+        return fail("--endpoint: %s: expected http://host:port or https://host:port", endpoint);
     }
     if (!settings->json) printf("Connecting to %s...\n", endpoint);
     while (!is_over(settings, started_us)) {
@@ -265,6 +296,36 @@ static int run_single(const struct settings *settings)
     client_channel_close(single.channel);
     client_close(single.client);
     return single.sent > 0 && single.acknowledged == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Reads the files that say who we are; EXIT_USAGE with the line printed when they do not. */
+static int open_presence(struct presence *presence, const struct settings *settings)
+{
+    struct error_line error;
+    uint64_t largest = settings->size > 0 ? settings->size : settings->max_size;
+
+    if (client_access_load(&presence->access, client_access_any_tls(&settings->endpoint),
+                           settings->tls_ca, "--token-file", settings->token_file, &error) != OK)
+        return fail("%s", error.text);
+    presence->signs = settings->sign_key[0] != '\0';
+    if (!presence->signs) return CONFIG_RUN;
+    if (largest > SIGNER_PAYLOAD_BYTES_MAX)
+        return fail("--size, --max-size: at most 261996 bytes with --sign-key%s", "");
+    if (signer_open(&presence->signer, settings->sign_key, settings->committee, &error) != OK)
+        return fail("%s", error.text);
+    return CONFIG_RUN;
+}
+
+static int run(const struct settings *settings)
+{
+    static struct presence presence;
+    int code = open_presence(&presence, settings);
+
+    if (code == CONFIG_RUN)
+        code = settings->rate > 0 || settings->max_rate ? run_load(settings, &presence)
+                                                        : run_single(settings, &presence);
+    client_access_clear(&presence.access);
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -283,10 +344,8 @@ int main(int argc, char **argv)
         code = fail("--size: expected at least 16 bytes, for the time stamp%s", "");
     else if (settings.endpoint.count == 0)
         code = fail("--endpoint: expected at least one%s", "");
-    else if (settings.rate > 0 || settings.max_rate)
-        code = run_load(&settings);
     else
-        code = run_single(&settings);
+        code = run(&settings);
     config_free(&settings, &program);
     return code;
 }

@@ -12,6 +12,7 @@
 #include "common/buffer.h"
 #include "common/codec.h"
 #include "common/crypto.h"
+#include "common/envelope.h"
 #include "common/page.h"
 #include "common/preblock.h"
 #include "consensus/core/attestor.h"
@@ -534,17 +535,43 @@ static void show_timing(const struct world *world)
            (unsigned long long)api.batch_delay_us_max / 1000);
 }
 
+/* ---- access ---------------------------------------------------------------------------------- */
+
+/* Member 3's key serves as a submitter's: any key would. */
+static void show_envelope(const struct world *world)
+{
+    uint8_t memory[ENVELOPE_OVERHEAD_BYTES_MAX + 5];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct digest digest;
+    struct envelope envelope = {
+        .network = world->committee.digest,
+        .key = world->committee.members[3].key,
+        .nonce = 7,
+        .expiry_ms = CREATED_MS + 30000,
+        .payload = {(const uint8_t *)"hello", 5},
+    };
+
+    envelope_digest(&digest, &envelope);
+    crypto_sign(&envelope.signature, SCOPE_ENVELOPE, &digest, &world->keys[3]);
+    envelope_encode(&writer, &envelope);
+    CHECK(!writer.failed);
+    print_hex("envelope of member 3's key, nonce 7, expiry 1700000030000, payload \"hello\"",
+              memory, writer.len);
+    print_digest("envelope digest", &digest);
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
     void (*show)(const struct world *world);
 } blocks[] = {
-    {"keys", show_keys},        {"committee", show_committee}, {"batch", show_batch},
-    {"header", show_header},    {"vote", show_vote},           {"certificate", show_certificate},
-    {"leaders", show_leaders},  {"preblock", show_preblock},   {"ordering", show_ordering},
-    {"record", show_record},    {"hello", show_hello},         {"control", show_control_frames},
-    {"bulk", show_bulk_frames}, {"limits", show_limits},       {"timing", show_timing},
+    {"keys", show_keys},         {"committee", show_committee}, {"batch", show_batch},
+    {"header", show_header},     {"vote", show_vote},           {"certificate", show_certificate},
+    {"leaders", show_leaders},   {"preblock", show_preblock},   {"ordering", show_ordering},
+    {"record", show_record},     {"hello", show_hello},         {"control", show_control_frames},
+    {"bulk", show_bulk_frames},  {"limits", show_limits},       {"timing", show_timing},
+    {"envelope", show_envelope},
 };
 
 int main(int argc, char **argv)

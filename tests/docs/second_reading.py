@@ -227,6 +227,12 @@ def build():
         whole = frame(body)
         out[f"{label} ({len(whole)} bytes, the first 48)"] = whole[:48]
 
+    body = b"\1" + committee + public_key(SEEDS[3]) + uint(7, 8) + uint(CREATED + 30000, 8) + uleb(5) + b"hello"
+    out["envelope of member 3's key, nonce 7, expiry 1700000030000, payload \"hello\""] = body + sign(
+        SEEDS[3], 14, digest(body)
+    )
+    out["envelope digest"] = digest(body)
+
     leaders = [int.from_bytes(digest(committee, uint(r, 8))[:8], "little") % 4 for r in range(1, 17)]
     out["leaders of rounds 1 to 16, nobody excluded: " + " ".join(map(str, leaders))] = b""
     return out
