@@ -118,6 +118,52 @@ def wrong_settings(cluster, refusals):
     refusals.expect("unknown flag", cluster.node_arguments(1, "--inti"), ["--inti"])
 
 
+def wrong_access(cluster, refusals):
+    """Files that say who may use the ports."""
+    def write(name, text, mode=0o600):
+        path = cluster.directory / name
+        path.touch()
+        path.chmod(mode)
+        path.write_text(text)
+        return path
+
+    def refused(what, flags, fragments):
+        refusals.expect(what, cluster.node_arguments(1, "--init", *flags), fragments)
+
+    certificate, key, other = cluster.directory / "tls.pem", cluster.directory / "tls.key", cluster.directory / "other.key"
+    make = cluster.build / "tests/make_certificate"
+    cluster.run(make, cluster.directory / "other.pem", other, "IP:127.0.0.1")
+    cluster.run(make, certificate, key, "IP:127.0.0.1")
+    refused("a certificate without a key", ["--tls-certificate", certificate], ["--tls-certificate", "--tls-key"])
+    refused("a key without a certificate", ["--tls-key", key], ["--tls-certificate", "--tls-key"])
+    pair = ["--tls-certificate", certificate, "--tls-key"]
+    refused("no key there", [*pair, cluster.directory / "none"], ["--tls-certificate", "none"])
+    refused("another certificate's key", [*pair, other], ["--tls-certificate", other])
+    refused("no certificate in it", ["--tls-certificate", key, "--tls-key", key], ["--tls-certificate", key])
+    key.chmod(0o640)
+    refused("a key that others may read", [*pair, key], ["--tls-certificate", key, "640"])
+    token = "a-token-0123456789"
+    refused("no token", ["--token-file", write("tokens", "# none\n")], ["--token-file", "tokens"])
+    refused("a right that is none", ["--token-file", write("tokens", f"\nx {token} write\n")], ["--token-file", "tokens:2"])
+    refused("tokens that others may read", ["--token-file", write("tokens", f"x {token} read\n", 0o604)],
+            ["--token-file", "tokens", "604"])
+    refused("no key", ["--allow-file", write("allow", "\n")], ["--allow-file", "allow"])
+    refused("half a key", ["--allow-file", write("allow", "x 12ab\n")], ["--allow-file", "allow:1"])
+    refused("limits of keys without keys", ["--limit-key-tps", 5], ["--limit-key-tps", "--allow-file"])
+    refused("an endless life", ["--envelope-life", "2h"], ["--envelope-life"])
+    sequencer = [cluster.build / "sequencer/dsn-sequencer", "--mock-consensus", "--mock-rollup"]
+    refusals.expect("sequencer: a certificate without a key", [*sequencer, "--tls-certificate", certificate],
+                    ["--tls-certificate", "--tls-key"])
+    refusals.expect("sequencer: no token to show", [*sequencer, "--node-token-file", cluster.directory / "none"],
+                    ["--node-token-file", "none"])
+    spammer = [cluster.tool("dsn-spammer"), "--count", 1]
+    refusals.expect("spammer: no network", [*spammer, "--sign-key", cluster.home(1) / "key"], ["--sign-key", "--committee"])
+    refusals.expect("spammer: tokens that others may read", [*spammer, "--token-file", write("tokens", f"{token}\n", 0o644)],
+                    ["--token-file", "644"])
+    refusals.expect("listener: no such roots", [cluster.tool("dsn-listener"), "--tls-ca", cluster.directory / "none"],
+                    ["--tls-ca", "none"])
+
+
 def wrong_directories(cluster, other, refusals):
     data = cluster.data(1)
     refusals.expect("missing store", cluster.node_arguments(1), [data, "--init", "--rejoin"])
@@ -173,6 +219,7 @@ def test(args, directory, clusters):
         each.make_committee()
     refusals = Refusals(cluster)
     wrong_keys(cluster, refusals)
+    wrong_access(cluster, refusals)
     wrong_committees(cluster, refusals)
     wrong_settings(cluster, refusals)
     wrong_directories(cluster, other, refusals)

@@ -310,6 +310,8 @@ class Cluster:
         self.nodes = {}
         self.processes = []
         self.files = 0
+        self.tls = None  # an ssl.SSLContext when the nodes speak TLS
+        self.token = None  # shown to the nodes' HTTP ports
 
     def tool(self, name):
         return self.build / "consensus/tools" / name
@@ -328,7 +330,7 @@ class Cluster:
         return self.base + 10 * n + service
 
     def url(self, n, service):
-        return f"http://127.0.0.1:{self.port(n, service)}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port(n, service)}"
 
     @property
     def committee(self):
@@ -370,7 +372,9 @@ class Cluster:
     def get(self, n, path):
         """(status code, body), or (0, "") when nobody answers."""
         try:
-            with urllib.request.urlopen(self.url(n, HTTP) + path, timeout=2 * SLOW) as reply:
+            headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+            request = urllib.request.Request(self.url(n, HTTP) + path, headers=headers)
+            with urllib.request.urlopen(request, timeout=2 * SLOW, context=self.tls) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -6,7 +6,45 @@
 
 #include "common/batch.h"
 
+static void open_client(struct world *world,
+                        const char *scheme,
+                        const struct tls_roots *roots,
+                        const char *token)
+{
+    char url[64];
+    assert_int_equal(client_open(&world->client, 4096), OK);
+    client_secure(world->client, roots, token);
+    (void)snprintf(url, sizeof url, "%s://127.0.0.1:%u", scheme, world->transactions_port);
+    assert_int_equal(client_channel_open(&world->transactions, world->client, url), OK);
+    (void)snprintf(url, sizeof url, "%s://127.0.0.1:%u/", scheme, world->export_port);
+    assert_int_equal(client_channel_open(&world->exports, world->client, url), OK);
+}
+
+static void close_client(struct world *world)
+{
+    client_channel_close(world->transactions);
+    client_channel_close(world->exports);
+    client_close(world->client);
+}
+
+void change_client(struct world *world,
+                   const char *scheme,
+                   const struct tls_roots *roots,
+                   const char *token)
+{
+    close_client(world);
+    open_client(world, scheme, roots, token);
+}
+
 struct world open_world(void (*adjust)(struct api_options *options))
+{
+    return open_world_as(adjust, "http", NULL, NULL);
+}
+
+struct world open_world_as(void (*adjust)(struct api_options *options),
+                           const char *scheme,
+                           const struct tls_roots *roots,
+                           const char *token)
 {
     struct world world = {0};
     struct api_options options = api_options_default();
@@ -18,20 +56,13 @@ struct world open_world(void (*adjust)(struct api_options *options))
     world.transactions_port = api_transactions_port(world.api);
     world.loop = memory_loop_new(world.api);
     api_set_ready(world.api, true);
-    assert_int_equal(client_open(&world.client, 4096), OK);
-    char url[64];
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", api_transactions_port(world.api));
-    assert_int_equal(client_channel_open(&world.transactions, world.client, url), OK);
-    (void)snprintf(url, sizeof url, "127.0.0.1:%u/", api_export_port(world.api));
-    assert_int_equal(client_channel_open(&world.exports, world.client, url), OK);
+    open_client(&world, scheme, roots, token);
     return world;
 }
 
 void close_world(struct world *world)
 {
-    client_channel_close(world->transactions);
-    client_channel_close(world->exports);
-    client_close(world->client);
+    close_client(world);
     uint64_t start_us = queue_now_us();
     api_close(world->api);
     assert_true(queue_now_us() - start_us < 2000000);

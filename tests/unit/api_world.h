@@ -28,6 +28,19 @@ struct world {
 
 /* `adjust` may be NULL. */
 struct world open_world(void (*adjust)(struct api_options *options));
+
+/* The same with a client that uses `scheme` ("http", "https"), trusts `roots` and has a token; both
+ * may be NULL. */
+struct world open_world_as(void (*adjust)(struct api_options *options),
+                           const char *scheme,
+                           const struct tls_roots *roots,
+                           const char *token);
+
+/* Gives the world another client; the old one is closed. */
+void change_client(struct world *world,
+                   const char *scheme,
+                   const struct tls_roots *roots,
+                   const char *token);
 void close_world(struct world *world);
 
 /* The server again, on the same ports, after api_close; with the same loop side. */
