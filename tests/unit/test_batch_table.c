@@ -160,7 +160,7 @@ static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
             if (missing.digest.bytes[1] >> a & 1)
                 authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, a);
         }
-        for (uint32_t turn = 0; turn < 14; turn++, now += BATCH_FETCH_RETRY_US) {
+        for (uint32_t turn = 0; turn < BATCH_ASKED_MAX - 1; turn++, now += BATCH_FETCH_RETRY_US) {
             assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, now), entry);
             uint32_t peers = turn == 0 ? BATCH_FETCH_PEERS_FIRST : BATCH_FETCH_PEERS;
             for (uint32_t i = 0; i < peers; i++)
