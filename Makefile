@@ -11,7 +11,7 @@ SLEEP ?= 1000
 ARGS ?=
 
 .PHONY: help setup build test test-quick demo run-dsn kill-dsn run-listener run-spammer run-sequencer \
-	run-rollup run-operator bench kernel-cost fuzz fuzz-seeded mutations lint format clean
+	run-rollup run-operator bench kernel-cost fuzz fuzz-seeded mutations soak lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -68,6 +68,9 @@ fuzz-seeded: build ## seeded changes of every decoder's corpus, in bulk (SECONDS
 
 mutations: build ## every bug of tests/sim/mutations.ini must be detected; prints the seeds needed
 	@python3 tests/sim/mutations.py --programs $(BUILD)/tests/sim $(ARGS)
+
+soak: build ## SEEDS=10000 more seeds of the simulator, committees of 4 to 13; a failure is made smaller; running totals
+	@python3 tests/sim/soak.py --seeds $(or $(SEEDS),10000) $(ARGS)
 
 lint: ## format, floors, banned calls, lengths
 	@./scripts/lint.sh

@@ -55,6 +55,19 @@ def links():
                 findings.append(f"{page.relative_to(ROOT)}: {path} does not exist")
 
 
+def tests():
+    """`file:name` in the security page: the file has the name in it."""
+    page = read(ROOT / "docs/security.md")
+    named = re.findall(r"`(tests/[\w./-]+):([\w' -]+)`", page)
+    if len(named) < 40:
+        findings.append(f"docs/security.md: only {len(named)} tests are named")
+    for path, name in named:
+        if not (ROOT / path).exists():
+            findings.append(f"docs/security.md: there is no {path}")
+        elif name not in read(ROOT / path):
+            findings.append(f"docs/security.md: {path} has no {name}")
+
+
 def columns():
     for page in PAGES:
         fenced = False
@@ -67,6 +80,7 @@ def columns():
 metrics()
 targets()
 links()
+tests()
 columns()
 print("\n".join(findings) or f"docs_names: {len(PAGES)} pages, nothing to say")
 sys.exit(1 if findings else 0)

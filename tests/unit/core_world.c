@@ -394,10 +394,8 @@ void world_close(struct world *world)
         struct node *node = &world->nodes[i];
 
         world_stop(world, i);
-        for (unsigned t = 0; t < CORE_TABLES; t++) {
-            world_table_erase(&node->tables[t], 0, node->tables[t].count);
-            free(node->tables[t].rows);
-        }
+        for (unsigned t = 0; t < CORE_TABLES; t++)
+            world_table_free(&node->tables[t]);
         free(node->batches);
         free(node->preblocks);
         free(node->executed);
@@ -406,24 +404,6 @@ void world_close(struct world *world)
         free(letter_take(world).body);
     free(world->letters);
     free(world);
-}
-
-static void recover(struct node *node)
-{
-    for (unsigned t = 0; t < CORE_TABLES; t++) {
-        const struct table *table = &node->tables[t];
-        uint8_t key[CORE_KEY_BYTES_MAX];
-        size_t len = core_recover_first(node->core, (enum core_table)t, key);
-
-        if (len == SIZE_MAX) continue;
-        for (size_t i = world_table_lower(table, (struct bytes){key, len}); i < table->count; i++) {
-            const struct row *row = &table->rows[i];
-
-            CHECK(core_recover(node->core, (enum core_table)t,
-                               (struct bytes){row->key, row->key_len},
-                               (struct bytes){row->value, row->value_len}) == OK);
-        }
-    }
 }
 
 static void link_up(struct world *world, uint32_t a, uint32_t b)
@@ -452,7 +432,8 @@ void world_start(struct world *world, uint32_t n, bool rejoin)
     node->memory_len = bytes;
     CHECK(core_init(&node->core, node->memory, &options) == OK);
     node->life++;
-    recover(node);
+    for (unsigned t = 0; t < CORE_TABLES; t++)
+        world_table_recover(&node->tables[t], node->core, (enum core_table)t);
     step(world, n, (struct core_event){.kind = CORE_EVENT_START});
     for (size_t i = 0; i < node->batches_count; i++) {
         const struct held_batch *batch = &node->batches[i];

@@ -67,3 +67,23 @@ void world_table_put(struct table *table, struct bytes key, struct bytes value)
     memcpy(row->value, value.data, value.len);
     row->value_len = value.len;
 }
+
+void world_table_free(struct table *table)
+{
+    world_table_erase(table, 0, table->count);
+    free(table->rows);
+}
+
+void world_table_recover(const struct table *table, struct core *core, enum core_table number)
+{
+    uint8_t key[CORE_KEY_BYTES_MAX];
+    size_t len = core_recover_first(core, number, key);
+
+    if (len == SIZE_MAX) return;
+    for (size_t i = world_table_lower(table, (struct bytes){key, len}); i < table->count; i++) {
+        const struct row *row = &table->rows[i];
+
+        CHECK(core_recover(core, number, (struct bytes){row->key, row->key_len},
+                           (struct bytes){row->value, row->value_len}) == OK);
+    }
+}

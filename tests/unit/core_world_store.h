@@ -27,5 +27,9 @@ int world_key_compare(const struct row *row, struct bytes key);
 size_t world_table_lower(const struct table *table, struct bytes key);
 void world_table_erase(struct table *table, size_t first, size_t count);
 void world_table_put(struct table *table, struct bytes key, struct bytes value);
+void world_table_free(struct table *table);
+
+/* Gives the core the rows of its table that it reads at a start. */
+void world_table_recover(const struct table *table, struct core *core, enum core_table number);
 
 #endif

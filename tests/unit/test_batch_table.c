@@ -146,16 +146,17 @@ static void missing_batch_is_asked_for_in_time(void **state)
  * were asked. */
 static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
 {
+    struct fixture fixture;
+    uint64_t deadline = 0;
+    uint64_t now = 5000;
+
     (void)state;
+    fixture_open(&fixture, 7);
     for (uint64_t number = 0; number < 300; number++) {
-        struct fixture fixture;
         struct batch_stored missing = stored_make(number, (authority_t)(1 + number % 6), 100);
         struct authority_set asked = {{0, 0}};
-        uint64_t deadline = 0;
-        uint64_t now = 5000;
-
-        fixture_open(&fixture, 7);
         uint32_t entry = name(&fixture, &missing, missing.author, 3);
+
         for (authority_t a = 1; a < 7; a++) {
             if (missing.digest.bytes[1] >> a & 1)
                 authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, a);
@@ -167,8 +168,9 @@ static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
                 authority_set_add(&asked, batch_table_fetch_peer(&fixture.table, entry, i));
         }
         assert_int_equal(asked.words[0], 0x7e);
-        fixture_close(&fixture);
+        (void)store(&fixture, &missing, 3);
     }
+    fixture_close(&fixture);
 }
 
 static void batches_that_never_were_make_room(void **state)
