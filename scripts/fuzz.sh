@@ -98,5 +98,5 @@ totals)
 esac
 export -f add guided seeded
 export totals seconds
-printf '%s\n' "${names[@]}" | xargs -P 2 -I{} bash -c "$mode {}"
+printf '%s\n' "${names[@]}" | xargs -P 2 -I{} bash -c "$mode {} || exit 255" # 255: no further driver is begun
 print_totals
