@@ -64,11 +64,11 @@ seeded() {
             return 1
         }
         runs=$((runs + files * (changes + 1)))
+        add seeded "$name" $((files * (changes + 1)))
         pass=$((pass + 1000))
         echo "$pass" >"$state"
         [ $((SECONDS - at)) -lt 2 ] && changes=$((changes * 2))
     done
-    add seeded "$name" "$runs"
     echo "$name: $runs executions"
 }
 

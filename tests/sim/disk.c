@@ -126,7 +126,11 @@ void disk_crash(struct disk *disk, struct random *random)
 {
     if (disk->operations_count > 0) {
         uint64_t first = disk->operations[0].unit - 1;
-        apply_up_to(disk, random_between(random, first, disk_last_unit(disk)));
+        uint64_t last = disk_last_unit(disk);
+
+        if (disk->keeps == DISK_KEEPS_ALL) first = last;
+        if (disk->keeps == DISK_KEEPS_NOTHING) last = first;
+        apply_up_to(disk, random_between(random, first, last));
     }
     disk->operations_count = 0;
     disk->bytes_len = 0;

@@ -6,7 +6,8 @@
  * The writes of one core step are a unit: atomic, as one write batch is. Units wait in memory until
  * a sync that began after them is over; then they are in the tables for good. A crash keeps a
  * prefix of the waiting units, chosen by chance (a log that was written but not yet known to be
- * synced), never a part of a unit and never a later unit without an earlier one.
+ * synced), never a part of a unit and never a later unit without an earlier one. A scenario may ask
+ * for all of them, or for none.
  *
  * The batch log beside it holds batches by number; a batch is durable or lost as a whole. */
 #ifndef TESTS_SIM_DISK_H
@@ -27,6 +28,9 @@ struct disk_operation {
     size_t value_len;
 };
 
+/* Of the units that wait, what a crash keeps: a random prefix unless a scenario says otherwise. */
+enum disk_keeps { DISK_KEEPS_SOME, DISK_KEEPS_ALL, DISK_KEEPS_NOTHING };
+
 struct disk {
     struct table tables[CORE_TABLES];
     struct disk_operation *operations; /* waiting, in order */
@@ -40,6 +44,7 @@ struct disk {
     uint64_t durable; /* last unit that is durable */
     uint8_t *batches; /* by batch number: who it came from, plus one; 0: not held */
     size_t batches_capacity;
+    enum disk_keeps keeps;
     uint32_t dropped_tables; /* seeded bug: writes to these tables never happen */
 };
 
@@ -67,7 +72,7 @@ bool disk_is_clean(const struct disk *disk);
 uint64_t disk_begin_sync(struct disk *disk);
 void disk_finish_sync(struct disk *disk, uint64_t unit);
 
-/* Loses all but a random prefix of the waiting units. */
+/* Loses the waiting units, all but those that `keeps` names. */
 void disk_crash(struct disk *disk, struct random *random);
 
 /* Loses everything. */

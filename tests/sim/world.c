@@ -259,12 +259,11 @@ void world_heal(struct world *world)
     faults_heal(world);
 }
 
-void world_play(struct world *world)
+void world_recover(struct world *world, uint64_t load_us)
 {
-    world_run(world, (uint64_t)world->options.seconds * 1000000);
     world_heal(world);
     uint64_t healed_us = world->now_us;
-    world_run(world, healed_us + HEALED_LOAD_US);
+    world_run(world, healed_us + load_us);
     world->clients.stopped = true;
     uint64_t deadline = healed_us + (uint64_t)world->options.heal_seconds * 1000000;
     while (!check_progress_reached(world)) {
@@ -275,4 +274,10 @@ void world_play(struct world *world)
     }
     world->checkers.recovered_us = world->now_us - healed_us;
     check_clients_end(world);
+}
+
+void world_play(struct world *world)
+{
+    world_run(world, (uint64_t)world->options.seconds * 1000000);
+    world_recover(world, HEALED_LOAD_US);
 }

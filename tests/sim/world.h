@@ -72,6 +72,10 @@ void world_run(struct world *world, uint64_t until_us);
 /* Stops every fault that can stop, and brings every member back that is to come back. */
 void world_heal(struct world *world);
 
+/* The liveness phase: heals, lets clients go on for `load_us`, and demands that all reach one state.
+ * Fails the process when they do not. */
+void world_recover(struct world *world, uint64_t load_us);
+
 /* A full run: safety phase, healing, liveness phase. Fails the process when a promise is broken. */
 void world_play(struct world *world);
 
