@@ -35,7 +35,7 @@ compile() {
 
 compile build/release && run build/release "plain build" --timeout-multiplier 4
 compile build/sanitize -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debugoptimized &&
-    SIM_SEEDS=${SIM_SEEDS_SANITIZE:-20%} \
+    SIM_SEEDS=${SIM_SEEDS_SANITIZE:-10%} \
         ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         run build/sanitize "ASan + UBSan" --timeout-multiplier 8 --no-suite lint
 

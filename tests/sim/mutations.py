@@ -40,7 +40,8 @@ def run(args, entry, seed, mutation):
 
 def detect(args, name, entry):
     """The line of the table, and whether it is good."""
-    for seed in range(1, args.seeds + 1):
+    seeds = int(entry.get("seeds", args.seeds))
+    for seed in range(1, seeds + 1):
         code, reason = run(args, entry, seed, name)
         if code == 0:
             continue
@@ -49,13 +50,13 @@ def detect(args, name, entry):
         clean = run(args, entry, seed, None)[0] == 0
         text = f"{name:40} {seed:3} seed{'s' if seed > 1 else ' '}  {FAILURES[code]:8}  {reason[:70]}"
         return text + ("" if clean else "  BUT IT FAILS WITHOUT THE BUG TOO"), clean
-    return f"{name:40} NOT DETECTED in {args.seeds} seeds", False
+    return f"{name:40} NOT DETECTED in {seeds} seeds", False
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", default="build/release/tests/sim", help="folder of the mutated programs")
-    parser.add_argument("--seeds", type=int, default=60, help="seeds tried for each")
+    parser.add_argument("--seeds", type=int, default=60, help="seeds tried for each that does not say otherwise")
     parser.add_argument("--seconds", type=int, default=20, help="simulated seconds of faults")
     parser.add_argument("--timeout", type=int, default=120, help="seconds of one run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

@@ -190,7 +190,7 @@ static void on_done(void *context, const struct http_response *response)
     result.done = true;
     result.code = response->code;
     result.len = response->body.len;
-    memcpy(result.body, response->body.data, response->body.len);
+    if (response->body.len > 0) memcpy(result.body, response->body.data, response->body.len);
     snprintf(result.failure, sizeof result.failure, "%s",
              response->failure == NULL ? "" : response->failure);
 }
