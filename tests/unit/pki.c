@@ -2,7 +2,9 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base.h"
 
@@ -52,4 +54,26 @@ void pki_make(const char *certificate_file, const char *key_file, const char *na
     CHECK(chmod(key_file, 0600) == 0);
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+int pki_folder_open(struct pki_folder *folder)
+{
+    *folder = (struct pki_folder){.path = "/tmp/dsn-pki-XXXXXX"};
+    if (mkdtemp(folder->path) == NULL) return -1;
+    for (int i = 0; i < PKI_FILES; i++) {
+        snprintf(folder->certificate[i], sizeof folder->certificate[i], "%s/%d.pem", folder->path,
+                 i);
+        snprintf(folder->key[i], sizeof folder->key[i], "%s/%d.key", folder->path, i);
+        pki_make(folder->certificate[i], folder->key[i], i < 2 ? "IP:127.0.0.1" : "IP:127.0.0.2");
+    }
+    return 0;
+}
+
+int pki_folder_close(struct pki_folder *folder)
+{
+    for (int i = 0; i < PKI_FILES; i++) {
+        unlink(folder->certificate[i]);
+        unlink(folder->key[i]);
+    }
+    return rmdir(folder->path);
 }

@@ -16,10 +16,7 @@
 #define READER "reader-token-0123456789"
 #define WRITER "writer-token-0123456789"
 
-static char directory[] = "/tmp/dsn-api-access-XXXXXX";
-/* The third is for another address. */
-static char certificate[3][64];
-static char key[3][64];
+static struct pki_folder pki;
 
 /* What the worlds of this file are opened with; their parts belong to the test that sets them. */
 static struct api_access access_now;
@@ -42,7 +39,7 @@ static struct tls_identity *make_identity(int i)
 {
     struct tls_identity *identity;
     struct error_line error = {""};
-    if (tls_identity_load(&identity, certificate[i], key[i], &error) != OK)
+    if (tls_identity_load(&identity, pki.certificate[i], pki.key[i], &error) != OK)
         fail_msg("%s", error.text);
     return identity;
 }
@@ -51,7 +48,7 @@ static struct tls_roots *make_roots(int i)
 {
     struct tls_roots *roots;
     struct error_line error;
-    assert_int_equal(tls_roots_load(&roots, certificate[i], &error), OK);
+    assert_int_equal(tls_roots_load(&roots, pki.certificate[i], &error), OK);
     return roots;
 }
 
@@ -526,12 +523,7 @@ static void one_keys_limit_is_not_anothers(void **unused)
 static int set_up(void **state)
 {
     (void)state;
-    if (mkdtemp(directory) == NULL) return -1;
-    for (int i = 0; i < 3; i++) {
-        snprintf(certificate[i], sizeof certificate[i], "%s/%d.pem", directory, i);
-        snprintf(key[i], sizeof key[i], "%s/%d.key", directory, i);
-        pki_make(certificate[i], key[i], i < 2 ? "IP:127.0.0.1" : "IP:127.0.0.2");
-    }
+    if (pki_folder_open(&pki) != 0) return -1;
     for (uint8_t i = 0; i < 3; i++) {
         uint8_t seed[32] = {i};
         crypto_key_pair(&public_keys[i], &secret_keys[i], seed);
@@ -542,11 +534,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        unlink(certificate[i]);
-        unlink(key[i]);
-    }
-    return rmdir(directory);
+    return pki_folder_close(&pki);
 }
 
 int main(void)

@@ -18,10 +18,7 @@
 #define READER "reader-token-0123456789"
 #define WRITER "writer-token-0123456789"
 
-static char directory[] = "/tmp/dsn-http-access-XXXXXX";
-/* The third is for another address. */
-static char certificate[3][64];
-static char key[3][64];
+static struct pki_folder pki;
 static struct event_base *base;
 static struct http_server *server;
 static struct http_guard guard;
@@ -230,8 +227,9 @@ static void tls_carries_requests_and_nothing_else_does(void **state)
     uint64_t seed = 3;
 
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(tls_identity_load(&identity[i], certificate[i], key[i], &error), OK);
-        assert_int_equal(tls_roots_load(&roots[i], certificate[i], &error), OK);
+        assert_int_equal(tls_identity_load(&identity[i], pki.certificate[i], pki.key[i], &error),
+                         OK);
+        assert_int_equal(tls_roots_load(&roots[i], pki.certificate[i], &error), OK);
     }
     unit_random_bytes(&seed, body, sizeof body);
     open_server(identity[0], &rates, "w " WRITER " submit read\n");
@@ -270,23 +268,13 @@ static void tls_carries_requests_and_nothing_else_does(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (mkdtemp(directory) == NULL) return -1;
-    for (int i = 0; i < 3; i++) {
-        snprintf(certificate[i], sizeof certificate[i], "%s/%d.pem", directory, i);
-        snprintf(key[i], sizeof key[i], "%s/%d.key", directory, i);
-        pki_make(certificate[i], key[i], i < 2 ? "IP:127.0.0.1" : "IP:127.0.0.2");
-    }
-    return 0;
+    return pki_folder_open(&pki);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        unlink(certificate[i]);
-        unlink(key[i]);
-    }
-    return rmdir(directory);
+    return pki_folder_close(&pki);
 }
 
 int main(void)
