@@ -377,6 +377,20 @@ static void save_envelopes(void)
     }
 }
 
+static void save_messages(void)
+{
+    static const uint8_t all_kinds[] = {0x08, 0xac, 0x02, 0x11, 1,    2,    3,    4,    5,
+                                        6,    7,    8,    0x1d, 1,    2,    3,    4,    0x0a,
+                                        3,    'a',  'b',  'c',  0x82, 0x01, 0x80, 0x00, 0xfa,
+                                        0xff, 0xff, 0xff, 0x0f, 0x01, 0xff};
+    uint8_t transaction[300] = {0x0a, 0xa9, 0x02};
+
+    memset(transaction + 3, 0x55, sizeof transaction - 3);
+    save("protobuf", "all_kinds", all_kinds, sizeof all_kinds);
+    save("protobuf", "transaction", transaction, sizeof transaction);
+    save("protobuf", "two_transactions", "\x0a\x01x\x0a\x02yz", 7);
+}
+
 static void save_access_files(void)
 {
     save_text("access_files", "tokens",
@@ -409,5 +423,6 @@ int main(int argc, char **argv)
     save_core_scripts();
     save_envelopes();
     save_access_files();
+    save_messages();
     return 0;
 }
