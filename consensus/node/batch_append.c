@@ -3,6 +3,10 @@
 
 #include "consensus/node/batch_log_internal.h"
 
+/* Runs that nobody waits to see on the disk go through the page cache up to this size: a write costs
+ * microseconds there, and on the device a round trip. Of larger ones the copy would cost more. */
+#define CACHED_RUN_BYTES_MAX (64u * 1024u)
+
 enum status batch_log_roll(struct batch_log *log)
 {
     struct segment segment;
@@ -54,8 +58,9 @@ static enum status flush_run(struct batch_log *log, struct group *group)
     struct segment *segment = last_segment(log);
 
     if (group->parts_count == 0) return OK;
+    const bool cached = log->sync == SYNC_PROCESS && group->run_bytes <= CACHED_RUN_BYTES_MAX;
     const enum status status =
-        segment_write(segment, group->parts, group->parts_count, segment->bytes);
+        segment_write(segment, group->parts, group->parts_count, segment->bytes, cached);
     if (status != OK) return status;
     pthread_mutex_lock(&log->lock);
     segment->bytes += group->run_bytes;

@@ -53,13 +53,21 @@ enum status segment_read(struct segment *segment,
     return OK;
 }
 
+static bool segment_set_cached(struct segment *segment, bool cached)
+{
+    if (!segment->direct || segment->cached == cached) return true;
+    const int flags = fcntl(segment->fd, F_GETFL);
+    segment->cached = cached;
+    return flags >= 0 &&
+           fcntl(segment->fd, F_SETFL, cached ? flags & ~O_DIRECT : flags | O_DIRECT) == 0;
+}
+
 /* Leaves O_DIRECT behind when the file system takes the flag but not the writes. */
 static bool segment_fall_back(struct segment *segment)
 {
-    if (!segment->direct) return false;
-    const int flags = fcntl(segment->fd, F_GETFL);
+    if (!segment->direct || !segment_set_cached(segment, true)) return false;
     segment->direct = false;
-    return flags >= 0 && fcntl(segment->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+    return true;
 }
 
 /* Drops the first `done` bytes of the parts. */
@@ -75,8 +83,13 @@ static void parts_advance(struct iovec **parts, int *count, size_t done)
     (*parts)->iov_len -= done;
 }
 
-enum status segment_write(struct segment *segment, struct iovec *parts, int count, uint64_t offset)
+enum status segment_write(struct segment *segment,
+                          struct iovec *parts,
+                          int count,
+                          uint64_t offset,
+                          bool cached)
 {
+    if (!segment_set_cached(segment, cached)) return ERR_IO;
     while (count > 0) {
         const ssize_t written = pwritev(segment->fd, parts, count, (off_t)offset);
         if (written < 0 && errno == EINTR) continue;
@@ -119,7 +132,7 @@ static enum status segment_write_header(struct segment *segment)
     CHECK(!writer.failed);
 
     struct iovec part = {page, SEGMENT_PAGE};
-    const enum status status = segment_write(segment, &part, 1, 0);
+    const enum status status = segment_write(segment, &part, 1, 0, false);
     free(page);
     return status;
 }
@@ -221,6 +234,7 @@ enum status segment_open(struct segment *ret_segment,
 enum status segment_reopen(struct segment *segment, const char *directory)
 {
     CHECK(segment->fd < 0);
+    segment->cached = false;
     segment->fd = segment_open_file(directory, segment->number, 0, &segment->direct);
     return segment->fd < 0 ? ERR_IO : OK;
 }

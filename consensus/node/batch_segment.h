@@ -26,8 +26,9 @@ _Static_assert(SEGMENT_BYTES_MAX / SEGMENT_PAGE < (1u << 24), "a page number fit
 
 struct segment {
     uint32_t number;
-    int fd; /* -1: not open */
-    bool direct;
+    int fd;                  /* -1: not open */
+    bool direct;             /* the file system takes O_DIRECT */
+    bool cached;             /* it is switched off for now */
     uint64_t bytes;          /* end of the last record */
     uint64_t synced;         /* everything below is durable */
     uint64_t previous_bytes; /* size of the segment before, as written in the header */
@@ -86,8 +87,13 @@ enum status segment_read(struct segment *segment,
 
 struct iovec;
 
-/* Writes all of `parts` (aligned, whole pages; changed by the call) at `offset`. ERR_IO. */
-enum status segment_write(struct segment *segment, struct iovec *parts, int count, uint64_t offset);
+/* Writes all of `parts` (aligned, whole pages; changed by the call) at `offset`, through the page cache when
+ * `cached`. The two ways may be mixed in one file: no page is written twice. ERR_IO. */
+enum status segment_write(struct segment *segment,
+                          struct iovec *parts,
+                          int count,
+                          uint64_t offset,
+                          bool cached);
 
 enum status segment_sync(struct segment *segment);
 
