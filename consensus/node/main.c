@@ -1,10 +1,12 @@
 /* dsn-node: one member of the committee. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/config.h"
 #include "common/key_file.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "consensus/node/node.h"
 #include "consensus/node/settings.h"
@@ -22,6 +24,12 @@ static int exit_code(enum status status)
     return status == ERR_IO ? EXIT_FAILURE : EXIT_USAGE;
 }
 
+/* Larger buffers (pre-blocks on their way out; not batches) go back to the system when they are freed.
+ * Else glibc raises the bound to the largest freed, and each thread's heap keeps the most it ever held:
+ * measured at full load with a subscriber 240 to 320 MB of resident memory against 180. */
+#define MMAP_BYTES_MIN (512 * 1024)
+_Static_assert(MMAP_BYTES_MIN > BATCH_BYTES_MAX + 16384, "a batch's buffer is reused, not mapped");
+
 int main(int argc, char **argv)
 {
     static struct committee_file committee; /* large */
@@ -35,6 +43,7 @@ int main(int argc, char **argv)
 
     if (code != CONFIG_RUN) return code;
     signal(SIGPIPE, SIG_IGN);
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES_MIN);
     status = settings_apply(&options, peers, &committee, error, &settings);
     if (status == OK) status = node_open(&node, error, &options);
     if (status != OK) {
