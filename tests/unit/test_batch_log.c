@@ -65,6 +65,38 @@ static void works_without_direct_writes_too(void **state)
     world_close(world);
 }
 
+/* Small runs go through the page cache, large ones past it, in one file; both are read back past it. */
+static void both_ways_of_writing_mix_in_one_file(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {200, 300000, 4096, 60000, 70000, 16, 480000, 3970};
+    const size_t count = sizeof sizes / sizeof sizes[0];
+    struct world *world = world_open();
+    struct batch_log_options options = batch_world_options(world);
+    struct batch_log *log = NULL;
+    struct batch_log_stats stats;
+
+    options.sync = SYNC_PROCESS;
+    options.ring_bytes = 0;
+    options.segment_bytes = 64u << 20;
+    assert_int_equal(batch_log_open(&log, world->error, &options), OK);
+    for (size_t i = 0; i < 4 * count; i++) {
+        batch_world_append(log, i, 1, sizes[i % count]);
+        assert_int_equal(batch_world_read(log, i / 2, sizes[i / 2 % count]), OK);
+    }
+    batch_log_get_stats(log, &stats);
+    assert_int_equal(stats.segments, 1);
+    const bool direct = stats.direct;
+    batch_log_close(log);
+    assert_int_equal(batch_log_open(&log, world->error, &options), OK);
+    for (size_t i = 0; i < 4 * count; i++)
+        assert_int_equal(batch_world_read(log, i, sizes[i % count]), OK);
+    batch_log_get_stats(log, &stats);
+    assert_int_equal(stats.direct, direct); /* the cache is no fall back */
+    batch_log_close(log);
+    world_close(world);
+}
+
 /* A peer streamed it, then a client gave it to us: after a restart the log says that we owe it. */
 static void batch_that_a_peer_sent_first_becomes_our_own(void **state)
 {
@@ -440,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_of_all_sizes_come_back),
         cmocka_unit_test(works_without_direct_writes_too),
+        cmocka_unit_test(both_ways_of_writing_mix_in_one_file),
         cmocka_unit_test(batch_that_a_peer_sent_first_becomes_our_own),
         cmocka_unit_test(many_small_batches_are_all_found_again),
         cmocka_unit_test(a_batch_is_written_once),
