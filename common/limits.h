@@ -33,6 +33,12 @@
 /* Unordered payload of its own that a proposer lets pile up before batches must grow, bytes. */
 #define OWN_UNORDERED_BYTES_MAX (8u * 1024u * 1024u)
 
+/* Pre-blocks made here that stake Q has not attested to yet, and batches that the next ones wait for
+ * here: past either a proposer names no payload. Else a network that orders faster than it moves batches
+ * would fall behind without end. At PREBLOCK_BYTES_MAX the former is some seconds of full load. */
+#define UNCERTIFIED_PREBLOCKS_MAX 64u
+#define MISSING_BATCHES_MAX       256u
+
 /* Batches of one author that nobody named yet, bytes. Its bulk link is not read beyond this. */
 #define UNNAMED_BATCH_BYTES_MAX (64u * 1024u * 1024u)
 

@@ -1,4 +1,4 @@
-#include "consensus/core/batch_table.h"
+#include "consensus/core/batch_table_internal.h"
 
 void batch_table_place(struct batch_table *table,
                        struct region *region,
@@ -19,6 +19,7 @@ void batch_table_place(struct batch_table *table,
     table->unnamed_bytes = region_take(region, sizeof *table->unnamed_bytes * committee->count);
     table->lag_bytes = region_take(region, sizeof *table->lag_bytes * committee->count);
     table->streamed_until = region_take(region, sizeof *table->streamed_until * committee->count);
+    table->stream_due_us = region_take(region, sizeof *table->stream_due_us * committee->count);
     for (unsigned i = 0; i < BATCH_LISTS; i++) {
         table->lists[i] = (struct batch_queue){.first = BATCH_NONE, .last = BATCH_NONE, .count = 0};
     }
@@ -109,10 +110,10 @@ static bool entry_is_unnamed(const struct batch_entry *entry)
            (entry->list == BATCH_LIST_NAMEABLE && !entry->was_named);
 }
 
-static void entry_move(struct batch_table *table,
-                       uint32_t number,
-                       enum batch_list list,
-                       bool in_front)
+void batch_entry_move(struct batch_table *table,
+                      uint32_t number,
+                      enum batch_list list,
+                      bool in_front)
 {
     struct batch_entry *entry = &table->entries[number];
 
@@ -187,7 +188,7 @@ void batch_table_forget(struct batch_table *table, uint32_t number)
     CHECK(entry->pins == 0);
     entry_settle_lag(table, entry);
     digest_map_remove(&table->map, &entry->digest);
-    entry_move(table, number, BATCH_LIST_FREE, true);
+    batch_entry_move(table, number, BATCH_LIST_FREE, true);
     CHECK(entry->list == BATCH_LIST_FREE);
 }
 
@@ -225,7 +226,7 @@ static void entry_arrive(struct batch_table *table,
         CHECK(table->missing_pinned > 0);
         table->missing_pinned--;
     }
-    entry_move(table, number, arrival_list(table, entry), false);
+    batch_entry_move(table, number, arrival_list(table, entry), false);
     CHECK(batch_entry_is_held(entry));
 }
 
@@ -261,9 +262,9 @@ static void entry_adopt(struct batch_table *table,
     authority_set_add(&entry->holders, entry->author);
     if (entry->list == BATCH_LIST_UNNAMED) {
         entry->due_us = name_at_us;
-        entry_move(table, number, BATCH_LIST_PINNED, false);
+        batch_entry_move(table, number, BATCH_LIST_PINNED, false);
         entry_fill(entry, stored);
-        entry_move(table, number, BATCH_LIST_NAMEABLE, false);
+        batch_entry_move(table, number, BATCH_LIST_NAMEABLE, false);
     } else {
         entry_fill(entry, stored);
     }
@@ -275,7 +276,7 @@ enum status batch_table_store(struct batch_table *table,
                               uint32_t *ret_entry,
                               const struct batch_stored *stored,
                               round_t round,
-                              uint64_t name_at_us)
+                              uint64_t due_us)
 {
     uint32_t number = batch_table_find(table, &stored->digest);
     bool own = stored->author == table->self;
@@ -286,15 +287,16 @@ enum status batch_table_store(struct batch_table *table,
     if (stored->streamed && stored->created_at > table->streamed_until[stored->author]) {
         table->streamed_until[stored->author] = stored->created_at;
     }
+    if (stored->streamed) table->stream_due_us[stored->author] = due_us;
     if (number != BATCH_NONE) {
         entry = &table->entries[number];
         if (batch_entry_is_held(entry)) {
             if (!own || entry->author == table->self) return ERR_DUPLICATE;
-            entry_adopt(table, number, stored, name_at_us);
+            entry_adopt(table, number, stored, due_us);
             *ret_entry = number;
             return OK;
         }
-        entry_arrive(table, number, stored, name_at_us);
+        entry_arrive(table, number, stored, due_us);
         if (own) own_start_lag(table, &table->entries[number]);
         *ret_entry = number;
         return OK;
@@ -305,7 +307,7 @@ enum status batch_table_store(struct batch_table *table,
     entry = &table->entries[number];
     entry_fill(entry, stored);
     entry->round = round;
-    entry->due_us = name_at_us;
+    entry->due_us = due_us;
     list_insert(table, number, own ? BATCH_LIST_NAMEABLE : BATCH_LIST_UNNAMED, false);
     table->unnamed_bytes[stored->author] += entry_charge(entry);
     if (own) own_note_stored(table, entry);
@@ -338,18 +340,18 @@ enum status batch_table_name(struct batch_table *table,
     switch ((enum batch_list)entry->list) {
     case BATCH_LIST_UNNAMED:
         entry->round = round;
-        entry_move(table, number, BATCH_LIST_NAMED, false);
+        batch_entry_move(table, number, BATCH_LIST_NAMED, false);
         break;
     case BATCH_LIST_NAMEABLE:
     case BATCH_LIST_RENAME:
         if (!ours) break;
         entry->round = u64_max(entry->round, round);
-        entry_move(table, number, BATCH_LIST_NAMED, false);
+        batch_entry_move(table, number, BATCH_LIST_NAMED, false);
         break;
     case BATCH_LIST_NAMED:
         if (!ours && (entry->author == table->self || entry->certified)) break;
         entry->round = u64_max(entry->round, round);
-        entry_move(table, number, BATCH_LIST_NAMED, false);
+        batch_entry_move(table, number, BATCH_LIST_NAMED, false);
         break;
     case BATCH_LIST_PINNED:
     case BATCH_LIST_MISSING:
@@ -372,7 +374,7 @@ void batch_table_pin(struct batch_table *table, uint32_t number)
     if (entry->pins == 0 && !batch_entry_is_held(entry)) table->missing_pinned++;
     entry->pins++;
     CHECK(entry->pins != 0);
-    if (batch_entry_is_held(entry)) entry_move(table, number, BATCH_LIST_PINNED, false);
+    if (batch_entry_is_held(entry)) batch_entry_move(table, number, BATCH_LIST_PINNED, false);
 }
 
 void batch_table_unpin(struct batch_table *table, uint32_t number)
@@ -446,7 +448,7 @@ void batch_table_make_nameable(struct batch_table *table, uint32_t number)
     CHECK(entry->pins == 0);
     CHECK(batch_entry_is_held(entry));
     entry->was_named = true;
-    entry_move(table, number, BATCH_LIST_NAMEABLE, true);
+    batch_entry_move(table, number, BATCH_LIST_NAMEABLE, true);
 }
 
 void batch_table_rename_later(struct batch_table *table, uint32_t number, uint64_t due_us)
@@ -456,7 +458,7 @@ void batch_table_rename_later(struct batch_table *table, uint32_t number, uint64
     CHECK(entry->pins == 0);
     CHECK(batch_entry_is_held(entry));
     entry->due_us = due_us;
-    entry_move(table, number, BATCH_LIST_RENAME, false);
+    batch_entry_move(table, number, BATCH_LIST_RENAME, false);
 }
 
 uint64_t batch_table_rename_due(struct batch_table *table, uint64_t now_us)
@@ -468,95 +470,6 @@ uint64_t batch_table_rename_due(struct batch_table *table, uint64_t now_us)
         batch_table_make_nameable(table, number);
     }
     return UINT64_MAX;
-}
-
-/* ---- fetching -------------------------------------------------------------------------------- */
-
-/* When a missing batch should be asked for. */
-static uint64_t entry_due(const struct batch_table *table, const struct batch_entry *entry)
-{
-    return table->streamed_until[entry->author] > entry->created_at ? 0 : entry->due_us;
-}
-
-/* A due entry of FETCHING, or BATCH_NONE; those that give way go back to MISSING. */
-static uint32_t fetching_due(struct batch_table *table, uint64_t *deadline_us, uint64_t now_us)
-{
-    uint32_t number = table->lists[BATCH_LIST_FETCHING].first;
-
-    while (number != BATCH_NONE) {
-        struct batch_entry *entry = &table->entries[number];
-        uint32_t next = entry->next;
-
-        if (entry->due_us > now_us) {
-            *deadline_us = u64_min(*deadline_us, entry->due_us);
-        } else if (entry->asked >= BATCH_ASKED_MAX && entry->pins == 0 && !entry->certified) {
-            entry->due_us = now_us + BATCH_GIVE_WAY_US;
-            entry->asked = 0;
-            entry->created_at = UINT64_MAX; /* its author's stream tells nothing any more */
-            entry_move(table, number, BATCH_LIST_MISSING, false);
-        } else {
-            return number;
-        }
-        number = next;
-    }
-    return BATCH_NONE;
-}
-
-uint32_t batch_table_fetch_due(struct batch_table *table,
-                               uint64_t *ret_deadline_us,
-                               uint64_t now_us)
-{
-    uint64_t deadline = UINT64_MAX;
-    uint32_t number = fetching_due(table, &deadline, now_us);
-
-    if (number != BATCH_NONE) {
-        table->entries[number].due_us = now_us + BATCH_FETCH_RETRY_US;
-        table->entries[number].asked++;
-        return number;
-    }
-    if (table->lists[BATCH_LIST_FETCHING].count < BATCH_FETCHES_MAX) {
-        number = table->lists[BATCH_LIST_MISSING].first;
-    }
-    for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
-        struct batch_entry *entry = &table->entries[number];
-        uint64_t due = entry_due(table, entry);
-
-        if (due <= now_us) {
-            entry->due_us = now_us + BATCH_FETCH_RETRY_US;
-            entry->next_peer = entry->author;
-            entry->asked = 1;
-            entry_move(table, number, BATCH_LIST_FETCHING, false);
-            return number;
-        }
-        deadline = u64_min(deadline, due);
-        number = entry->next;
-    }
-    *ret_deadline_us = deadline;
-    return BATCH_NONE;
-}
-
-authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t number, uint32_t attempt)
-{
-    struct batch_entry *entry = batch_table_entry(table, number);
-    uint32_t count = table->committee->count;
-    bool anybody = entry->asked > 1 || attempt == 0 || authority_set_is_empty(&entry->holders);
-    authority_t peer = entry->next_peer;
-
-    CHECK(entry->list == BATCH_LIST_FETCHING);
-    if (attempt == 1 && entry->asked <= 1) {
-        /* Where the round robin begins differs from batch to batch, so that the load spreads. */
-        peer = (authority_t)((peer + entry->digest.bytes[0]) % count);
-    }
-    /* Known holders only, in the first turn, when there are any. Later everybody in turn: who is known to
-     * hold it may be gone. */
-    for (uint32_t tries = 0; tries < 2 * count; tries++) {
-        bool holder = authority_set_has(&entry->holders, peer);
-
-        if (peer != table->self && (anybody || holder || tries >= count)) break;
-        peer = (authority_t)((peer + 1) % count);
-    }
-    entry->next_peer = (authority_t)((peer + 1) % count);
-    return peer;
 }
 
 /* ---- what nothing needs any more ------------------------------------------------------------- */

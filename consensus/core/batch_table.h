@@ -9,8 +9,11 @@
  *     MISSING    named by a live header or ordered, not durable here, not asked for yet
  *     FETCHING   the same, asked for
  *
- * - A missing batch is asked for when its author's bulk stream has passed it or `due_us` has come:
- *   from the author and two others at once, from two more every BATCH_FETCH_RETRY_US (CONSENSUS 4).
+ * - A missing batch is asked for when its author's bulk stream has passed it, or when `due_us` has come and
+ *   that stream has stood still as long; BATCH_PATIENCE_US after `due_us` even while it moves. One
+ *   peer is asked, then another after BATCH_FETCH_RETRY_US, doubled each time, and from the third
+ *   time on two: on a machine that is late every answer is, and to ask everybody for everything makes
+ *   it later still (CONSENSUS 4; measured in docs/protocol.md, batches).
  * - *Pinned* entries (in PINNED, or missing) are never given up. Everything else may be evicted
  *   when the table is full (what is durable is found again in the batch log): first UNNAMED, then
  *   MISSING, then NAMED of others.
@@ -38,17 +41,24 @@
  * 90 MB of address space for seven, touched only as it is used. */
 #define BATCH_ENTRIES_PER_AUTHOR (2u * HEADER_BATCHES_MAX * DAG_ROUNDS)
 
-/* Time between two rounds of asking for one missing batch, and peers asked in each. */
-#define BATCH_FETCH_RETRY_US    200000u
-#define BATCH_FETCH_PEERS_FIRST 3u
-#define BATCH_FETCH_PEERS       2u
+/* Time from the first asking for a missing batch to the second; it doubles so many times. */
+#define BATCH_FETCH_RETRY_US  200000u
+#define BATCH_FETCH_DOUBLINGS 3u
 
-/* Batches asked for at one time: at BATCH_BYTES_MAX each 30 MB may be under way. */
+/* So many times only those are asked that signed for holding it, when there are any. */
+#define BATCH_ASKED_HOLDERS 3u
+
+/* How long a bulk stream that moves is waited for past a missing batch's due time. */
+#define BATCH_PATIENCE_US 3000000u
+
+/* Batches asked for at one time: at BATCH_BYTES_MAX each 30 MB may be under way. Of those that no certified
+ * header names, and which may not exist, each author has an equal share. */
 #define BATCH_FETCHES_MAX 64u
+_Static_assert(BATCH_FETCHES_MAX <= UINT8_MAX, "fetches are counted in a byte");
 
 /* A batch that no certified header names and nobody has after this many rounds of asking makes room
  * for others for BATCH_GIVE_WAY_US: its author may have named what never was. */
-#define BATCH_ASKED_MAX   10u
+#define BATCH_ASKED_MAX   5u
 #define BATCH_GIVE_WAY_US 5000000u
 
 /* Missing batches looked at per call, so that a long list costs a step little. */
@@ -115,6 +125,7 @@ struct batch_table {
     uint64_t *unnamed_bytes;  /* per author: charged bytes in UNNAMED, own: new in NAMEABLE */
     uint64_t *lag_bytes;      /* per peer: own bulk bytes it has not acknowledged */
     uint64_t *streamed_until; /* per author: created_at its bulk stream has reached, ms */
+    uint64_t *stream_due_us;  /* per author: until when its bulk stream counts as moving */
     uint32_t missing_pinned;  /* missing batches that are pinned */
     uint64_t acked_bytes;     /* own bytes that reached stake Q since batch_table_take_acked */
 };
@@ -147,14 +158,15 @@ struct batch_stored {
     bool streamed;
 };
 
-/* A batch became durable here while the node was in `round`. An own new batch becomes nameable.
+/* A batch became durable here while the node was in `round`. An own new batch becomes nameable, at
+ * `due_us` though the links lag; a streamed one says that its author's stream moves, until `due_us`.
  * OK; ERR_DUPLICATE when it was held already; ERR_FULL when its author's share or the table is
  * full: the caller lets it be forgotten. `ret_entry` on OK. */
 enum status batch_table_store(struct batch_table *table,
                               uint32_t *ret_entry,
                               const struct batch_stored *stored,
                               round_t round,
-                              uint64_t name_at_us);
+                              uint64_t due_us);
 
 /* A header of `author` and `round` names the batch: it is kept, or missed from now on. ERR_FULL
  * when there is no room. */
@@ -198,9 +210,19 @@ uint32_t batch_table_fetch_due(struct batch_table *table,
                                uint64_t *ret_deadline_us,
                                uint64_t now_us);
 
-/* Peer to ask next for the entry: its author first, then known holders, then the others, round
- * robin. */
-authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t entry, uint32_t attempt);
+/* Peers to ask this time for an entry just returned by batch_table_fetch_due. */
+uint32_t batch_table_fetch_peers(const struct batch_table *table, uint32_t entry);
+
+/* Peer to ask next for the entry: one that signed for holding it, or its author when nobody is known
+ * to; then the others, round robin. */
+authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t entry);
+
+/* `peer` says that it does not hold the entry: the next is asked at once, so that one round of the committee
+ * takes a few message delays when most were wiped. Past that the timers rule, whatever peers say. */
+void batch_table_note_absent(struct batch_table *table,
+                             uint32_t entry,
+                             authority_t peer,
+                             uint64_t now_us);
 
 /* First UNNAMED entry that arrived at or below `round`, or BATCH_NONE. */
 uint32_t batch_table_stale_unnamed(const struct batch_table *table, round_t round);

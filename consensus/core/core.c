@@ -186,6 +186,9 @@ static void recv_message(struct core *core, authority_t peer, struct bytes messa
     case WIRE_BATCH_ACK:
         core_recv_batch_ack(core, peer, &reader);
         break;
+    case WIRE_NO_BATCH:
+        core_recv_no_batch(core, peer, &reader);
+        break;
     default:
         core_refuse(core, REFUSED_UNKNOWN_KIND, peer);
         break; /* any byte a peer may send */

@@ -83,9 +83,9 @@ enum core_table {
 /* ---- events ---------------------------------------------------------------------------------- */
 
 enum core_event_kind {
-    CORE_EVENT_START,        /* every record was recovered; begin (or begin to rejoin) */
-    CORE_EVENT_TIMER,        /* core_deadline_us() has come */
-    CORE_EVENT_MESSAGE,      /* a frame body from a peer's control link */
+    CORE_EVENT_START,   /* every record was recovered; begin (or begin to rejoin) */
+    CORE_EVENT_TIMER,   /* core_deadline_us() has come */
+    CORE_EVENT_MESSAGE, /* a frame body from a peer's control link, or NO_BATCH from its bulk link */
     CORE_EVENT_PEER_UP,      /* a peer's control link came up */
     CORE_EVENT_PEER_DOWN,    /* it went down */
     CORE_EVENT_BATCH_STORED, /* a batch is durable here: own, received, fetched, or found in the log

@@ -156,6 +156,20 @@ void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *rea
     (void)batch_table_acknowledge(&core->batches, number, peer);
 }
 
+void core_recv_no_batch(struct core *core, authority_t peer, struct reader *reader)
+{
+    struct digest digest;
+    uint32_t number;
+
+    reader_copy(reader, digest.bytes, sizeof digest.bytes);
+    if (!reader_done(reader)) {
+        core_refuse(core, REFUSED_MALFORMED, peer);
+        return;
+    }
+    number = batch_table_find(&core->batches, &digest);
+    if (number != BATCH_NONE) batch_table_note_absent(&core->batches, number, peer, core->now_us);
+}
+
 uint64_t core_fetch_batches(struct core *core)
 {
     uint64_t deadline = UINT64_MAX;
@@ -164,15 +178,13 @@ uint64_t core_fetch_batches(struct core *core)
     if (core->committee->count == 1) return UINT64_MAX;
     while (core_has_room(core)) {
         const struct batch_entry *entry;
-        uint32_t peers;
 
         number = batch_table_fetch_due(&core->batches, &deadline, core->now_us);
         if (number == BATCH_NONE) return deadline;
         entry = batch_table_entry(&core->batches, number);
-        peers = entry->asked <= 1 ? BATCH_FETCH_PEERS_FIRST : BATCH_FETCH_PEERS;
-        for (uint32_t i = 0; i < peers && i + 1 < core->committee->count; i++) {
+        for (uint32_t i = 0; i < batch_table_fetch_peers(&core->batches, number); i++) {
             struct core_action *action;
-            authority_t peer = batch_table_fetch_peer(&core->batches, number, i);
+            authority_t peer = batch_table_fetch_peer(&core->batches, number);
 
             action = core_act(core, CORE_ACTION_FETCH_BATCH);
             action->peer = peer;

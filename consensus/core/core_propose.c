@@ -85,9 +85,17 @@ static stake_t stake_ahead(const struct core *core, round_t round)
     return stake;
 }
 
+/* Ordering is ahead of the batches, here or at so many others that pre-blocks are not certified. */
+static bool execution_lags(const struct core *core)
+{
+    return core->attestor.made > core->attestor.certified + UNCERTIFIED_PREBLOCKS_MAX ||
+           batch_table_missing(&core->batches) > MISSING_BATCHES_MAX;
+}
+
 static bool may_name_payload(const struct core *core)
 {
     if (proposer_is_stuck(&core->proposer, orderer_anchor_round(core->orderer))) return false;
+    if (execution_lags(core)) return false;
     return proposer_unordered_bytes(&core->proposer, core->dag, &core->batches) <=
            OWN_UNORDERED_BYTES_MAX;
 }

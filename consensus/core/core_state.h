@@ -301,6 +301,7 @@ uint64_t core_propose(struct core *core);
 
 void core_batch_stored(struct core *core, const struct core_event *event);
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader);
+void core_recv_no_batch(struct core *core, authority_t peer, struct reader *reader);
 
 /* The payload of a header is needed here; `certificate` when it is certified. */
 void core_name_batches(struct core *core, const struct header *header, const struct quorum *quorum);

@@ -417,6 +417,16 @@ static uint64_t want_missing(struct core *core)
     return sync->want_at_us;
 }
 
+/* First round that something may be missing of. A suspended certificate of the quorum round or the next misses
+ * a parent below: peers that collected it know it no more by its name alone, but they have its round. */
+static round_t range_begin(const struct core *core)
+{
+    const struct suspended *lowest = synchronizer_lowest(&core->synchronizer);
+    round_t round = core_quorum_round(core);
+
+    return lowest == NULL ? round : u64_min(round, u64_minus(lowest->round, 1));
+}
+
 static uint64_t request_range(struct core *core)
 {
     struct synchronizer *sync = &core->synchronizer;
@@ -428,7 +438,7 @@ static uint64_t request_range(struct core *core)
     while (synchronizer_request(sync, &peer, round, core->now_us)) {
         struct writer writer = core_writer(core, 9);
 
-        wire_write_want_range(&writer, u64_minus(round, 1));
+        wire_write_want_range(&writer, u64_minus(range_begin(core), 1));
         core_send(core, peer, core_written(core, &writer));
         core_note(core, TRACE_SYNC, peer, round, sync->peers[peer].claimed, NULL);
     }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "consensus/core/wire.h"
 #include "consensus/node/node_internal.h"
 
 /* Answers of the storage thread outstanding at once. */
@@ -255,7 +256,7 @@ static void on_frame(void *context,
     struct node *node = context;
 
     if (node->stopping) return;
-    if (link == MESH_BULK) {
+    if (link == MESH_BULK && body[0] != WIRE_NO_BATCH) {
         worker_frame(node->worker, peer, frame, body, len);
     } else if (!outbox_is_full(node->outbox)) {
         struct core_event event = {

@@ -197,7 +197,7 @@ static void worker_receive(struct worker *worker,
     worker->counters.peer_bytes += record.bytes;
 }
 
-/* Reads WANT_BATCH and NO_BATCH: digest 32, and for the former the worker id. */
+/* Reads WANT_BATCH: digest 32, worker id. */
 static void worker_serve(struct worker *worker, authority_t peer, const uint8_t *body, size_t len)
 {
     struct reader reader = reader_make(body + 1, len - 1);
@@ -226,8 +226,6 @@ void worker_frame(struct worker *worker,
         break;
     case WIRE_WANT_BATCH:
         worker_serve(worker, peer, body, len);
-        break;
-    case WIRE_NO_BATCH: /* the core asks the next peer by its own timer */
         break;
     default:
         worker_refuse(worker, peer, "unknown kind");

@@ -41,14 +41,16 @@ def run(args, entry, seed, mutation):
 def detect(args, name, entry):
     """The line of the table, and whether it is good."""
     seeds = int(entry.get("seeds", args.seeds))
-    for seed in range(1, seeds + 1):
+    begin = int(entry.get("begin", 1))
+    for seed in range(begin, begin + seeds):
         code, reason = run(args, entry, seed, name)
         if code == 0:
             continue
         if code not in FAILURES:
             return f"{name:40} seed {seed} ends with {code}: {reason}", False
         clean = run(args, entry, seed, None)[0] == 0
-        text = f"{name:40} {seed:3} seed{'s' if seed > 1 else ' '}  {FAILURES[code]:8}  {reason[:70]}"
+        tried = seed - begin + 1
+        text = f"{name:40} {tried:3} seed{'s' if tried > 1 else ' '}  {FAILURES[code]:8}  {reason[:70]}"
         return text + ("" if clean else "  BUT IT FAILS WITHOUT THE BUG TOO"), clean
     return f"{name:40} NOT DETECTED in {seeds} seeds", False
 

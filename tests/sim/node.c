@@ -370,6 +370,18 @@ static void on_batch_stored(struct sim_node *node, const struct sim_event *event
     node_step(node, &step);
 }
 
+/* The simulator's bulk packets have a flag before the digest. */
+static void on_no_batch(struct sim_node *node, const struct sim_event *event)
+{
+    uint8_t body[33] = {WIRE_NO_BATCH};
+    struct core_event step = {
+        .kind = CORE_EVENT_MESSAGE, .peer = event->peer, .message = {body, sizeof body}};
+
+    CHECK(event->packet->len == 34);
+    memcpy(body + 1, event->packet->data + 2, 32);
+    node_step(node, &step);
+}
+
 void node_handle(struct sim_node *node, const struct sim_event *event)
 {
     if (!node->up || event->life != node->life) return;
@@ -384,7 +396,11 @@ void node_handle(struct sim_node *node, const struct sim_event *event)
         node_step(node, &step);
         return;
     case SIM_BULK:
-        if (network_accepts(node->world, event)) node_take_bulk(node, event);
+        if (!network_accepts(node->world, event)) return;
+        if (event->packet->data[0] == WIRE_NO_BATCH)
+            on_no_batch(node, event);
+        else
+            node_take_bulk(node, event);
         return;
     case SIM_TIMER:
         if (event->time_us == node->timer_us) on_timer(node);

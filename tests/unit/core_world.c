@@ -67,6 +67,7 @@ struct world {
     uint64_t order;
     uint64_t now_us;
     uint64_t batches_made;
+    uint8_t lost_kind; /* of messages; 0: none */
     world_watcher *watcher;
     void *watcher_context;
 };
@@ -125,6 +126,7 @@ static void post_message(struct world *world, uint32_t from, uint32_t to, struct
                             .len = body.len};
 
     if (world->cut[from][to] || world->nodes[to].core == NULL) return;
+    if (body.data[0] == world->lost_kind) return;
     letter.body = malloc(body.len);
     CHECK(letter.body != NULL);
     memcpy(letter.body, body.data, body.len);
@@ -274,8 +276,11 @@ static void fetch(struct world *world, uint32_t n, const struct core_action *act
     const struct held_batch *batch = batch_held(&world->nodes[action->peer], &action->digest);
 
     CHECK(action->peer != n);
-    if (batch == NULL || world->nodes[action->peer].core == NULL) return;
-    post_batch(world, action->peer, n, batch, false);
+    uint8_t absent[33] = {WIRE_NO_BATCH};
+    memcpy(absent + 1, action->digest.bytes, sizeof action->digest.bytes);
+    if (world->nodes[action->peer].core == NULL) return;
+    if (batch == NULL) post_message(world, action->peer, n, (struct bytes){absent, sizeof absent});
+    if (batch != NULL) post_batch(world, action->peer, n, batch, false);
 }
 
 static void perform(struct world *world, uint32_t n, const struct core_action *action)
@@ -288,13 +293,9 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
     case CORE_ACTION_PERSIST:
         world_table_put(table, action->key, action->value);
         break;
-    case CORE_ACTION_ERASE: {
-        size_t at = world_table_lower(table, action->key);
-
-        if (at < table->count && world_key_compare(&table->rows[at], action->key) == 0)
-            world_table_erase(table, at, 1);
+    case CORE_ACTION_ERASE:
+        world_table_erase_key(table, action->key);
         break;
-    }
     case CORE_ACTION_ERASE_BELOW:
         world_table_erase(table, 0, world_table_lower(table, action->key));
         break;
@@ -609,6 +610,11 @@ void world_watch(struct world *world, world_watcher *watcher, void *context)
 {
     world->watcher = watcher;
     world->watcher_context = context;
+}
+
+void world_lose(struct world *world, uint8_t kind)
+{
+    world->lost_kind = kind;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

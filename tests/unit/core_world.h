@@ -33,6 +33,9 @@ void world_cut(struct world *world,
                uint32_t b,
                bool cut); /* messages are lost both ways */
 
+/* From now on messages of this kind (enum wire_kind; 0: none) are lost. */
+void world_lose(struct world *world, uint8_t kind);
+
 /* A new batch of `bytes` is made by the node and streamed to the others. */
 struct digest world_submit(struct world *world, uint32_t node, uint32_t bytes);
 

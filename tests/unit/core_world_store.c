@@ -47,6 +47,14 @@ void world_table_erase(struct table *table, size_t first, size_t count)
     table->count -= count;
 }
 
+void world_table_erase_key(struct table *table, struct bytes key)
+{
+    size_t at = world_table_lower(table, key);
+
+    if (at < table->count && world_key_compare(&table->rows[at], key) == 0)
+        world_table_erase(table, at, 1);
+}
+
 void world_table_put(struct table *table, struct bytes key, struct bytes value)
 {
     size_t at = world_table_lower(table, key);

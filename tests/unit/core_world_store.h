@@ -26,6 +26,7 @@ int world_key_compare(const struct row *row, struct bytes key);
 /* First row at or above the key. */
 size_t world_table_lower(const struct table *table, struct bytes key);
 void world_table_erase(struct table *table, size_t first, size_t count);
+void world_table_erase_key(struct table *table, struct bytes key); /* when it is there */
 void world_table_put(struct table *table, struct bytes key, struct bytes value);
 void world_table_free(struct table *table);
 

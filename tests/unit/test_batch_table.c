@@ -130,9 +130,9 @@ static void missing_batch_is_asked_for_in_time(void **state)
     /* The author's stream passed it: no need to wait. */
     (void)store(&fixture, &later, 3);
     assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, 100), entry);
-    assert_int_equal(batch_table_fetch_peer(&fixture.table, entry, 0), 2);
+    assert_int_equal(batch_table_fetch_peer(&fixture.table, entry), 2);
     for (uint32_t i = 1; i < 6; i++) {
-        assert_int_not_equal(batch_table_fetch_peer(&fixture.table, entry, i), 0);
+        assert_int_not_equal(batch_table_fetch_peer(&fixture.table, entry), 0);
     }
     assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, 101), BATCH_NONE);
     assert_int_equal(deadline, 100 + BATCH_FETCH_RETRY_US);
@@ -142,8 +142,107 @@ static void missing_batch_is_asked_for_in_time(void **state)
     fixture_close(&fixture);
 }
 
-/* Whoever is said to hold it, and wherever the digest begins: within two rounds of the committee all others
- * were asked. */
+/* A stream that moves will bring it: the table waits for that, but not for ever. */
+static void missing_batch_waits_while_its_author_streams(void **state)
+{
+    struct fixture fixture;
+    uint64_t deadline;
+
+    (void)state;
+    fixture_open(&fixture, 4);
+    struct batch_stored missing = stored_make(1000, 2, 100);
+    const uint32_t entry = name(&fixture, &missing, 2, 3);
+    for (uint64_t due = 5000; due < 5000 + BATCH_PATIENCE_US; due += 900000) {
+        struct batch_stored older = stored_make(due / 900000, 2, 100);
+        uint32_t arrived;
+
+        assert_int_equal(batch_table_store(&fixture.table, &arrived, &older, 3, due + 900000), OK);
+        assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, due), BATCH_NONE);
+    }
+    assert_int_equal(deadline, 5000 + BATCH_PATIENCE_US);
+    assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, deadline - 1), BATCH_NONE);
+    assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, deadline), entry);
+
+    /* Another's stream says nothing about it. */
+    struct batch_stored other = stored_make(2000, 1, 100);
+    struct batch_stored of_other = stored_make(5000, 3, 100);
+    const uint32_t second = name(&fixture, &other, 1, 3);
+    uint32_t arrived;
+
+    assert_int_equal(batch_table_store(&fixture.table, &arrived, &of_other, 3, 9000), OK);
+    assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, 4999), BATCH_NONE);
+    assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, 5000), second);
+    fixture_close(&fixture);
+}
+
+/* One peer, another after 200 ms, two after 400 and 800, and then every 1.6 s: first those that signed for
+ * holding it. */
+static void missing_batch_is_asked_of_few(void **state)
+{
+    static const uint32_t waits[] = {200000, 400000, 800000, 1600000, 1600000, 1600000};
+    struct fixture fixture;
+    struct batch_stored missing = stored_make(10, 2, 100);
+    uint64_t now = 5000;
+    uint64_t deadline;
+
+    (void)state;
+    fixture_open(&fixture, 10);
+    const uint32_t entry = name(&fixture, &missing, 2, 3);
+    batch_table_pin(&fixture.table, entry);
+    authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, 5);
+    authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, 8);
+    for (uint32_t turn = 0; turn < 6; turn++) {
+        assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, now), entry);
+        assert_int_equal(batch_table_fetch_peers(&fixture.table, entry), turn < 2 ? 1 : 2);
+        for (uint32_t i = 0; i < batch_table_fetch_peers(&fixture.table, entry); i++) {
+            const authority_t peer = batch_table_fetch_peer(&fixture.table, entry);
+
+            if (turn < BATCH_ASKED_HOLDERS) assert_true(peer == 5 || peer == 8);
+        }
+        assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, now), BATCH_NONE);
+        assert_int_equal(deadline, now + waits[turn]);
+        now = deadline;
+    }
+    fixture_close(&fixture);
+}
+
+/* Who says that it is not there brings the next one's turn at once, but nobody can make the node ask for ever. */
+static void absence_brings_the_next_turn_at_once(void **state)
+{
+    struct fixture fixture;
+    struct batch_stored missing = stored_make(10, 2, 100);
+    struct authority_set asked = {{0, 0}};
+    uint64_t deadline;
+    uint32_t turns = 0;
+
+    (void)state;
+    fixture_open(&fixture, 7);
+    const uint32_t entry = name(&fixture, &missing, 2, 3);
+    batch_table_pin(&fixture.table, entry);
+    authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, 5);
+    batch_table_note_absent(&fixture.table, entry, 4, 5000); /* nobody was asked */
+    assert_true(authority_set_has(&batch_table_entry(&fixture.table, entry)->holders, 5));
+    for (; batch_table_fetch_due(&fixture.table, &deadline, 5000) == entry; turns++) {
+        authority_t peer = 0;
+
+        for (uint32_t i = 0; i < batch_table_fetch_peers(&fixture.table, entry); i++) {
+            peer = batch_table_fetch_peer(&fixture.table, entry);
+            authority_set_add(&asked, peer);
+        }
+        assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, 5000), BATCH_NONE);
+        if (turns == 0) assert_int_equal(peer, 5);
+        batch_table_note_absent(&fixture.table, entry, peer, 5000);
+        assert_false(authority_set_has(&batch_table_entry(&fixture.table, entry)->holders, peer));
+    }
+    assert_int_equal(turns, 8); /* one of each member, and the last that the timer still owes */
+    assert_int_equal(asked.words[0], 0x7e);
+    assert_in_range(deadline, 5001,
+                    5000 + ((uint64_t)BATCH_FETCH_RETRY_US << BATCH_FETCH_DOUBLINGS));
+    fixture_close(&fixture);
+}
+
+/* Whoever is said to hold it, and wherever the digest begins: once the holders were asked in vain, all
+ * others are. */
 static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
 {
     struct fixture fixture;
@@ -161,11 +260,14 @@ static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
             if (missing.digest.bytes[1] >> a & 1)
                 authority_set_add(&batch_table_entry(&fixture.table, entry)->holders, a);
         }
-        for (uint32_t turn = 0; turn < BATCH_ASKED_MAX - 1; turn++, now += BATCH_FETCH_RETRY_US) {
+        batch_table_pin(&fixture.table, entry);
+        for (uint32_t turn = 0; turn < BATCH_ASKED_HOLDERS + 3; turn++) {
             assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, now), entry);
-            uint32_t peers = turn == 0 ? BATCH_FETCH_PEERS_FIRST : BATCH_FETCH_PEERS;
+            const uint32_t peers = batch_table_fetch_peers(&fixture.table, entry);
             for (uint32_t i = 0; i < peers; i++)
-                authority_set_add(&asked, batch_table_fetch_peer(&fixture.table, entry, i));
+                authority_set_add(&asked, batch_table_fetch_peer(&fixture.table, entry));
+            assert_int_equal(batch_table_fetch_due(&fixture.table, &deadline, now), BATCH_NONE);
+            now = deadline;
         }
         assert_int_equal(asked.words[0], 0x7e);
         (void)store(&fixture, &missing, 3);
@@ -173,32 +275,68 @@ static void everybody_is_asked_for_a_missing_batch_in_the_end(void **state)
     fixture_close(&fixture);
 }
 
-static void batches_that_never_were_make_room(void **state)
+/* Names what is not there: `count` batches of the author. */
+static void lie(struct fixture *fixture, authority_t author, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct batch_stored lie = stored_make(1000000u * author + i, author, 100);
+
+        (void)name(fixture, &lie, author, 3);
+    }
+}
+
+/* True when the batch was asked for by `now`. */
+static bool is_asked(struct fixture *fixture, const struct batch_stored *stored, uint64_t now)
+{
+    uint64_t deadline;
+    bool asked = false;
+    uint32_t entry;
+
+    while ((entry = batch_table_fetch_due(&fixture->table, &deadline, now)) != BATCH_NONE) {
+        asked = asked ||
+                digest_equal(&batch_table_entry(&fixture->table, entry)->digest, &stored->digest);
+        assert_true(fixture->table.lists[BATCH_LIST_FETCHING].count <= BATCH_FETCHES_MAX);
+    }
+    return asked;
+}
+
+/* However much one author names that never was, and before: others' batches are asked for at once. */
+static void lies_of_one_author_hide_nobodys_batches(void **state)
 {
     struct fixture fixture;
     struct batch_stored real = stored_make(1000, 3, 100);
-    uint64_t deadline;
-    uint64_t now = 5000;
-    bool asked = false;
 
     (void)state;
     fixture_open(&fixture, 4);
-    for (uint64_t i = 0; i < 2 * BATCH_FETCHES_MAX; i++) {
-        struct batch_stored lie = stored_make(i, 2, 100);
-
-        (void)name(&fixture, &lie, 2, 3);
-    }
+    lie(&fixture, 2, 2 * BATCH_SCAN_MAX);
     (void)name(&fixture, &real, 3, 3);
-    for (uint32_t turn = 0; turn < 40 && !asked; turn++) {
-        uint32_t entry = batch_table_fetch_due(&fixture.table, &deadline, now);
+    bool asked = false;
+    for (uint32_t i = 0; i < 3 && !asked; i++)
+        asked = is_asked(&fixture, &real, 5000 + i);
+    assert_true(asked);
+    assert_int_equal(fixture.table.lists[BATCH_LIST_FETCHING].count, BATCH_FETCHES_MAX / 4 + 1);
+    fixture_close(&fixture);
+}
 
-        for (; entry != BATCH_NONE; entry = batch_table_fetch_due(&fixture.table, &deadline, now)) {
-            asked = asked ||
-                    digest_equal(&batch_table_entry(&fixture.table, entry)->digest, &real.digest);
-            assert_true(fixture.table.lists[BATCH_LIST_FETCHING].count <= BATCH_FETCHES_MAX);
-        }
-        now += BATCH_FETCH_RETRY_US;
-    }
+/* Ordered batches find room though all shares are taken by what never was; and that makes room in its turn. */
+static void batches_that_never_were_make_room(void **state)
+{
+    struct fixture fixture;
+    struct batch_stored ordered = stored_make(1000, 3, 100);
+    struct batch_stored late = stored_make(1001, 3, 100);
+    uint64_t now = 5000;
+
+    (void)state;
+    fixture_open(&fixture, 4);
+    for (authority_t a = 1; a < 4; a++)
+        lie(&fixture, a, BATCH_FETCHES_MAX);
+    assert_false(is_asked(&fixture, &ordered, now));
+    batch_table_pin(&fixture.table, name(&fixture, &ordered, 3, 3));
+    assert_true(is_asked(&fixture, &ordered, now));
+    (void)name(&fixture, &late, 3, 3);
+    bool asked = false;
+    for (uint32_t turn = 0; turn < 100 && !asked; turn++, now += BATCH_FETCH_RETRY_US)
+        asked = is_asked(&fixture, &late, now);
     assert_true(asked);
     fixture_close(&fixture);
 }
@@ -349,7 +487,11 @@ int main(void)
         cmocka_unit_test(own_batch_waits_to_be_named),
         cmocka_unit_test(held_means_durable_under_the_stated_worker),
         cmocka_unit_test(missing_batch_is_asked_for_in_time),
+        cmocka_unit_test(missing_batch_waits_while_its_author_streams),
+        cmocka_unit_test(missing_batch_is_asked_of_few),
+        cmocka_unit_test(absence_brings_the_next_turn_at_once),
         cmocka_unit_test(everybody_is_asked_for_a_missing_batch_in_the_end),
+        cmocka_unit_test(lies_of_one_author_hide_nobodys_batches),
         cmocka_unit_test(batches_that_never_were_make_room),
         cmocka_unit_test(lag_is_that_of_the_slowest_in_the_fastest_quorum),
         cmocka_unit_test(unnamed_share_of_an_author_is_bounded),

@@ -1,5 +1,6 @@
 /* Whole cores in a lossless cluster in virtual time (core_world.h). Goal: what every node must do
  * when nothing goes wrong, and the few faults that concern one node's memory. */
+#include "consensus/core/wire.h"
 #include "tests/unit/core_world.h"
 #include "tests/unit/unit.h"
 
@@ -240,6 +241,31 @@ static void partition_heals(void **state)
     world_close(world);
 }
 
+/* Attestations are lost: nobody can tell whether the others execute what is ordered, so after a while
+ * no more payload is named. Nothing is lost of what waited meanwhile. */
+static void nothing_is_named_while_preblocks_are_not_certified(void **state)
+{
+    struct world_options options = world_options_default(4);
+    struct world *world = world_open(&options);
+    struct digest batches[4 * 150];
+
+    (void)state;
+    world_start_all(world);
+    world_run(world, 100000);
+    const uint64_t before = world_certified(world, 0);
+    world_lose(world, WIRE_ATTESTATION);
+    for (uint32_t turn = 0; turn < 150; turn++)
+        submit_round(world, batches + 4 * turn, 0, 4);
+    assert_in_range(world_delivered(world, 0) - before, UNCERTIFIED_PREBLOCKS_MAX,
+                    UNCERTIFIED_PREBLOCKS_MAX + 8);
+    world_lose(world, 0);
+    world_run(world, 10000000);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_executed(world, i, batches, 4 * 150);
+    assert_agree(world, 4);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +279,7 @@ int main(void)
         cmocka_unit_test(all_restart_at_once),
         cmocka_unit_test(wiped_node_rejoins),
         cmocka_unit_test(partition_heals),
+        cmocka_unit_test(nothing_is_named_while_preblocks_are_not_certified),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
