@@ -103,8 +103,8 @@ uint32_t batch_table_fetch_due(struct batch_table *table,
         batch_entry_move(table, number, BATCH_LIST_FETCHING, false);
     }
     entry = &table->entries[number];
-    entry->due_us = now_us + ((uint64_t)BATCH_FETCH_RETRY_US
-                              << u64_min(entry->asked, BATCH_FETCH_DOUBLINGS));
+    entry->due_us =
+        now_us + ((uint64_t)BATCH_FETCH_RETRY_US << u64_min(entry->asked, BATCH_FETCH_DOUBLINGS));
     entry->asked++;
     return number;
 }
@@ -118,7 +118,8 @@ authority_t batch_table_fetch_peer(struct batch_table *table, uint32_t number)
 {
     struct batch_entry *entry = batch_table_entry(table, number);
     uint32_t count = table->committee->count;
-    bool holders_only = entry->asked <= BATCH_ASKED_HOLDERS && !authority_set_is_empty(&entry->holders);
+    bool holders_only =
+        entry->asked <= BATCH_ASKED_HOLDERS && !authority_set_is_empty(&entry->holders);
     authority_t peer = entry->next_peer;
 
     CHECK(entry->list == BATCH_LIST_FETCHING);
