@@ -21,7 +21,7 @@ struct cursor {
     struct digest digest;
 };
 
-enum run_marker { RUN_NORMAL = 0, RUN_CAREFUL = 1 };
+enum run_marker { RUN_NORMAL = 0, RUN_ALONE = 1 };
 
 /* One run. */
 struct applier {
@@ -30,7 +30,7 @@ struct applier {
     uint8_t *batch; /* memory for one batch */
     bool reveal;
     bool careful;
-    bool skip; /* the transaction at the cursor trapped twice */
+    bool skip; /* the transaction at the cursor trapped alone */
 
     /* The pre-block after cursor.index, once loaded. */
     struct preblock preblock;
@@ -96,6 +96,14 @@ uint64_t apply_index(void)
     return cursor.index;
 }
 
+bool apply_wanted(void)
+{
+    struct path path;
+
+    path_set(&path, "/run");
+    return apply_index() < storage_read_u64("/accepted") || storage_has(&path);
+}
+
 static void run_mark(enum run_marker marker)
 {
     uint8_t byte = (uint8_t)marker;
@@ -108,11 +116,21 @@ static void step_begin(void)
     storage_copy("/state", "/stage");
 }
 
+/* From here to the end of the step, a trap is the fault of the transaction at the cursor. */
+static void step_alone(const struct applier *applier)
+{
+    if (applier->careful) run_mark(RUN_ALONE);
+}
+
 static void step_commit(const struct applier *applier)
 {
+    struct path path;
+
     applier->application->save();
     cursor_write("/stage/cursor", &applier->cursor);
-    storage_move("/stage", "/state");
+    if (applier->careful) run_mark(RUN_NORMAL);
+    path_set(&path, "/state");
+    storage_move("/stage", &path);
 }
 
 /* Header and manifest of the next pre-block. False when pages of the manifest are missing. */
@@ -149,6 +167,7 @@ static void apply_careful(struct applier *applier,
         cursor->skipped++;
         debug_number("skipped", applier->preblock.index);
     } else {
+        step_alone(applier);
         applier->application->apply(transaction, context);
     }
     applier->skip = false;
@@ -182,15 +201,29 @@ static void apply_batch(struct applier *applier, uint32_t len, bool broken)
     step_commit(applier);
 }
 
+/* What follows from a cursor behind a pre-block. */
+static void settle(const struct cursor *cursor)
+{
+    struct path path;
+
+    publish(cursor);
+    path_set(&path, "/pages");
+    path_add_number(&path, cursor->index);
+    storage_delete(&path);
+    path_set(&path, "/pending");
+    path_add_number(&path, cursor->index);
+    storage_delete(&path);
+}
+
 static void end_preblock(struct applier *applier)
 {
     struct cursor *cursor = &applier->cursor;
-    struct path path;
 
     step_begin();
     if (applier->skip) {
         cursor->skipped++;
     } else {
+        step_alone(applier);
         applier->application->end_block(&applier->preblock);
     }
     applier->skip = false;
@@ -204,13 +237,7 @@ static void end_preblock(struct applier *applier)
     cursor->digest = applier->digest;
     step_commit(applier);
 
-    publish(cursor);
-    path_set(&path, "/pages");
-    path_add_number(&path, cursor->index);
-    storage_delete(&path);
-    path_set(&path, "/pending");
-    path_add_number(&path, cursor->index);
-    storage_delete(&path);
+    settle(cursor);
     debug_number("applied", cursor->index);
 }
 
@@ -229,10 +256,7 @@ static uint32_t apply_step(struct applier *applier)
     } else {
         end_preblock(applier);
     }
-    if (applier->careful) {
-        applier->careful = false;
-        run_mark(RUN_NORMAL);
-    }
+    applier->careful = false;
     return len;
 }
 
@@ -247,13 +271,17 @@ static void applier_open(struct applier *applier, uint8_t *arena)
     applier->reveal = mode == CONFIG_MODE_REVEAL;
     applier->batch = arena;
     applier->careful = storage_read("/run", &marker, sizeof marker) > 0;
-    applier->skip = applier->careful && marker == RUN_CAREFUL;
+    applier->skip = applier->careful && marker == RUN_ALONE;
     cursor_read(&applier->cursor);
 
     applier->application =
         config[0] == CONFIG_APPLICATION_LOG ? &application_log : &application_counter;
     applier->application->init((struct bytes){config + 1, config_len - 1});
-    run_mark(applier->careful ? RUN_CAREFUL : RUN_NORMAL);
+    if (!applier->careful) {
+        run_mark(RUN_NORMAL);
+    } else if (applier->cursor.batch == 0 && applier->cursor.transaction == 0) {
+        settle(&applier->cursor); /* inside a pre-block it was done before the block began */
+    }
 }
 
 bool apply_run(uint8_t *arena)

@@ -12,11 +12,14 @@
  * rolls nothing back, so /run (u8) is there while steps run and tells the next run of it:
  *
  *   absent   the last run ended well
- *   0        it trapped in the step at the cursor: redo that batch one transaction per step
- *   1        it trapped there too: skip that transaction (or end of pre-block), count it, go on
- * carefully
+ *   0        it trapped: redo the batch at the cursor one transaction per step
+ *   1        it trapped in the transaction (or end of pre-block) at the cursor, which was alone in its step: skip it,
+ *            count it, go on one by one
  *
- * After each pre-block /index, /digest, /head and /fault/... are written from the cursor. ROLLUP 2.
+ * 1 is there only while a lone transaction runs, so a trap elsewhere costs nobody anything.
+ *
+ * After each pre-block /index, /digest, /head and /fault/... are written from the cursor, and its pages go; a run
+ * that comes after a trap begins with that. ROLLUP 2.
  */
 #ifndef KERNEL_APPLY_H
 #define KERNEL_APPLY_H
@@ -33,6 +36,9 @@ void apply_install(const struct digest *genesis);
 
 /* Index of the last applied pre-block. */
 uint64_t apply_index(void);
+
+/* Whether a run may have something to do: what is accepted is not applied, or a run has trapped. */
+bool apply_wanted(void);
 
 /* Applies until pages are missing, everything accepted is applied, or the run's budget is used up.
  * True in the last case: more work is left. `arena` takes a whole batch. */

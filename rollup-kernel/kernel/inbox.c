@@ -79,6 +79,7 @@ static void inbox_open(struct inbox *inbox, uint8_t *arena)
     inbox->committee.count = 0; /* loaded when the first segment comes */
     reveal_metadata(&metadata, sizeof metadata);
     memcpy(inbox->address, metadata.address, sizeof inbox->address);
+    storage_delete_at("/incoming"); /* of a run that trapped */
     inbox_reset(inbox);
 }
 

@@ -7,6 +7,7 @@
 #include "rollup-kernel/kernel/host.h"
 #include "rollup-kernel/kernel/inbox.h"
 #include "rollup-kernel/kernel/storage.h"
+#include "rollup-kernel/kernel/verify.h"
 
 #define REBOOT_PATH "/kernel/env/reboot"
 
@@ -42,7 +43,7 @@ static uint32_t config_read(void)
 static bool install(void)
 {
     struct config_view config;
-    struct digest genesis;
+    struct accepted accepted = {0};
     struct path path;
 
     if (config_parse(&config, kernel_arena, config_read()) != OK) return false;
@@ -52,10 +53,9 @@ static bool install(void)
     storage_write_u64("/epoch", config.epoch);
     storage_write("/mode", &config.mode, sizeof config.mode);
     storage_write("/application", config.application.data, (uint32_t)config.application.len);
-    crypto_hash_one(&genesis, config.record.data, config.record.len);
-    apply_install(&genesis);
-    storage_write("/accepted/digest", genesis.bytes, sizeof genesis.bytes);
-    storage_write_u64("/accepted", 0);
+    crypto_hash_one(&accepted.digest, config.record.data, config.record.len);
+    apply_install(&accepted.digest);
+    accepted_write(&accepted); /* last: this says that all is there */
     return true;
 }
 
@@ -75,7 +75,7 @@ void kernel_run(void)
     if (!installed()) {
         debug_number("no config", 0);
     } else if (inbox_run(kernel_arena)) {
-        more = apply_index() < storage_read_u64("/accepted");
+        more = apply_wanted();
     } else {
         more = apply_run(kernel_arena);
     }

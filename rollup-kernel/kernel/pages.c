@@ -90,7 +90,8 @@ static void store_tree(uint64_t index, const struct digest *digest, uint32_t dep
     } else {
         const struct page_entry *entry = find(index, digest);
         if (entry == NULL) return;
-        storage_write_at(&path, 0, entry->page, entry->len);
+        storage_write("/incoming", entry->page, entry->len);
+        storage_move("/incoming", &path);
         page = entry->page;
         len = entry->len;
     }

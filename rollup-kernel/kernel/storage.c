@@ -123,13 +123,12 @@ void storage_copy(const char *from, const char *to)
     CHECK(store_copy(source.text, source.len, target.text, target.len) == 0);
 }
 
-void storage_move(const char *from, const char *to)
+void storage_move(const char *from, const struct path *to)
 {
-    struct path source, target;
+    struct path source;
 
     path_set(&source, from);
-    path_set(&target, to);
-    CHECK(store_move(source.text, source.len, target.text, target.len) == 0);
+    CHECK(store_move(source.text, source.len, to->text, to->len) == 0);
 }
 
 uint64_t storage_read_u64(const char *text)

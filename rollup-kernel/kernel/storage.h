@@ -1,6 +1,10 @@
 /* Durable storage by path: values of any size over the host's 2048-byte slices, and the few paths
  * of the kernel. docs/rollup.md lists every path with its bytes.
  *
+ * A trap between two host calls leaves what the first one wrote. So what must appear whole (a page of two slices, an
+ * index with its digest) is written at /incoming and moved to its place, and what an application changes is written
+ * at /stage: a move is one call. Both are rubbish at the start of a run.
+ *
  * The host fails a call only for a bad path or a bad offset, which would be our bug: the functions
  * here check for it and trap. */
 #ifndef KERNEL_STORAGE_H
@@ -43,7 +47,7 @@ void storage_delete(const struct path *path);
 void storage_delete_at(const char *text);
 
 void storage_copy(const char *from, const char *to);
-void storage_move(const char *from, const char *to);
+void storage_move(const char *from, const struct path *to);
 
 /* Big-endian integers, the byte order of every number that stands alone in storage. */
 uint64_t storage_read_u64(const char *text);

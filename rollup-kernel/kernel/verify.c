@@ -90,6 +90,16 @@ static void record_fork(const struct segment *segment)
     debug_number("fork at", segment->last);
 }
 
+void accepted_write(const struct accepted *accepted)
+{
+    struct path path;
+
+    path_set(&path, "/accepted");
+    storage_write("/incoming/digest", accepted->digest.bytes, sizeof accepted->digest.bytes);
+    storage_write_u64("/incoming", accepted->index);
+    storage_move("/incoming", &path);
+}
+
 static void accept(const struct segment *segment,
                    struct accepted *accepted,
                    const struct digest *digest)
@@ -103,8 +113,7 @@ static void accept(const struct segment *segment,
         storage_write_at(&path, 0, header_at(segment, accepted->index), PREBLOCK_HEADER_BYTES);
     }
     accepted->digest = *digest;
-    storage_write("/accepted/digest", digest->bytes, sizeof digest->bytes);
-    storage_write_u64("/accepted", accepted->index);
+    accepted_write(accepted);
     debug_number("accepted", accepted->index);
 }
 

@@ -36,6 +36,9 @@ enum segment_verdict {
     SEGMENT_ACCEPTED,
 };
 
+/* Writes /accepted and /accepted/digest, both at once. */
+void accepted_write(const struct accepted *accepted);
+
 /* Takes a message body apart: sizes, versions, consecutive indexes and the epoch, nothing that
  * costs. */
 bool segment_parse(struct segment *ret_segment, struct bytes body, uint64_t epoch);

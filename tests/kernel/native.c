@@ -30,7 +30,7 @@ static int32_t take(void *to, uint32_t at, uint32_t result)
 
 int32_t read_input(struct host_message_info *ret_info, void *ret_message, uint32_t capacity)
 {
-    uint32_t len = host_calls.read_input(active, AT_FIRST, AT_DATA, capacity);
+    uint32_t len = active->host->read_input(active, AT_FIRST, AT_DATA, capacity);
 
     memcpy(ret_info, scratch + AT_FIRST, sizeof *ret_info);
     return take(ret_message, AT_DATA, len);
@@ -38,34 +38,34 @@ int32_t read_input(struct host_message_info *ret_info, void *ret_message, uint32
 
 void write_debug(const char *text, uint32_t len)
 {
-    host_calls.write_debug(active, put(AT_DATA, text, len), len);
+    active->host->write_debug(active, put(AT_DATA, text, len), len);
 }
 
 int32_t store_has(const char *path, uint32_t len)
 {
-    return (int32_t)host_calls.store_has(active, put(AT_FIRST, path, len), len);
+    return (int32_t)active->host->store_has(active, put(AT_FIRST, path, len), len);
 }
 
 int32_t store_delete(const char *path, uint32_t len)
 {
-    return (int32_t)host_calls.store_delete(active, put(AT_FIRST, path, len), len);
+    return (int32_t)active->host->store_delete(active, put(AT_FIRST, path, len), len);
 }
 
 int32_t store_copy(const char *from, uint32_t from_len, const char *to, uint32_t to_len)
 {
-    return (int32_t)host_calls.store_copy(active, put(AT_FIRST, from, from_len), from_len,
-                                          put(AT_SECOND, to, to_len), to_len);
+    return (int32_t)active->host->store_copy(active, put(AT_FIRST, from, from_len), from_len,
+                                             put(AT_SECOND, to, to_len), to_len);
 }
 
 int32_t store_move(const char *from, uint32_t from_len, const char *to, uint32_t to_len)
 {
-    return (int32_t)host_calls.store_move(active, put(AT_FIRST, from, from_len), from_len,
-                                          put(AT_SECOND, to, to_len), to_len);
+    return (int32_t)active->host->store_move(active, put(AT_FIRST, from, from_len), from_len,
+                                             put(AT_SECOND, to, to_len), to_len);
 }
 
 int32_t store_value_size(const char *path, uint32_t len)
 {
-    return (int32_t)host_calls.store_value_size(active, put(AT_FIRST, path, len), len);
+    return (int32_t)active->host->store_value_size(active, put(AT_FIRST, path, len), len);
 }
 
 int32_t store_read(const char *path,
@@ -76,7 +76,7 @@ int32_t store_read(const char *path,
 {
     put(AT_FIRST, path, len);
     return take(ret_data, AT_DATA,
-                host_calls.store_read(active, AT_FIRST, len, offset, AT_DATA, capacity));
+                active->host->store_read(active, AT_FIRST, len, offset, AT_DATA, capacity));
 }
 
 int32_t store_write(const char *path,
@@ -87,19 +87,19 @@ int32_t store_write(const char *path,
 {
     put(AT_FIRST, path, len);
     put(AT_DATA, data, data_len);
-    return (int32_t)host_calls.store_write(active, AT_FIRST, len, offset, AT_DATA, data_len);
+    return (int32_t)active->host->store_write(active, AT_FIRST, len, offset, AT_DATA, data_len);
 }
 
 int32_t reveal_preimage(const void *hash, uint32_t hash_len, void *ret_page, uint32_t capacity)
 {
     put(AT_FIRST, hash, hash_len);
     return take(ret_page, AT_DATA,
-                host_calls.reveal_preimage(active, AT_FIRST, hash_len, AT_DATA, capacity));
+                active->host->reveal_preimage(active, AT_FIRST, hash_len, AT_DATA, capacity));
 }
 
 int32_t reveal_metadata(void *ret_metadata, uint32_t capacity)
 {
-    return take(ret_metadata, AT_DATA, host_calls.reveal_metadata(active, AT_DATA, capacity));
+    return take(ret_metadata, AT_DATA, active->host->reveal_metadata(active, AT_DATA, capacity));
 }
 
 static int native_entry(struct engine_call *call)

@@ -12,6 +12,10 @@ extern engine_entry *const rig_entry;
 /* Makes a machine run `entry` as long as its kernel does not change. */
 void native_attach(struct pvm *pvm, engine_entry *entry);
 
+/* Replaces external messages of the level just begun: those whose `internals` have bytes, by these with their own
+ * kind byte. */
+void native_replace(struct pvm *pvm, const struct bytes *internals, size_t count);
+
 /* Puts a machine that is between levels on another tree, which it takes. */
 void pvm_reset(struct pvm *pvm, struct durable *durable);
 

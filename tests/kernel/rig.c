@@ -1,10 +1,37 @@
 #include "tests/kernel/rig.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/kernel/native.h"
+
+static void must(bool condition, const char *what)
+{
+    if (condition) return;
+    fprintf(stderr, "rig: %s\n", what);
+    abort();
+}
+
+void rig_kernel_load(struct rig_kernel *ret_kernel, const char *wasm, const char *library)
+{
+    FILE *file = fopen(wasm, "rb");
+    uint8_t part[4096];
+    size_t len;
+
+    memset(ret_kernel, 0, sizeof *ret_kernel);
+    must(file != NULL, wasm);
+    while ((len = fread(part, 1, sizeof part, file)) > 0) {
+        blob_add(&ret_kernel->wasm, part, len);
+    }
+    fclose(file);
+    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL); /* until the process ends */
+    must(handle != NULL, dlerror());
+    void *symbol = dlsym(handle, ENGINE_ENTRY_SYMBOL);
+    must(symbol != NULL, library);
+    memcpy(&ret_kernel->entry, &symbol, sizeof symbol);
+}
 
 static size_t reveal(void *context, uint8_t *ret_page, const struct digest *digest)
 {
@@ -47,30 +74,36 @@ static void rig_open_with(struct rig *rig,
                           const uint8_t *application,
                           size_t application_len,
                           unsigned mode,
-                          const struct blob *wasm)
+                          const struct rig_kernel *kernel)
 {
     struct bytes code = engine_builtin_wasm();
     struct blob body, packed;
-    char cache[512];
+    const char *error;
 
     memset(rig, 0, sizeof *rig);
     rig->chain = chain;
     rig->level = 100;
     model_open(&rig->model, chain, application, application_len);
     rig->model.reveal = mode == 1;
-    if (wasm != NULL) code = (struct bytes){wasm->data, wasm->len};
+    if (kernel != NULL) code = (struct bytes){kernel->wasm.data, kernel->wasm.len};
     chain_config(&body, chain, mode, application, application_len);
     pack(&packed, code, &body);
 
-    const char *temporary = getenv("TMPDIR");
-    snprintf(cache, sizeof cache, "%s/dsn-test-kernels", temporary != NULL ? temporary : "/tmp");
-    rig->engine = engine_new(cache);
+    rig->engine = engine_new(NULL);
     struct pvm_options options = {
         .origination_level = 100, .reveal = reveal, .debug = debug, .context = rig};
     memcpy(options.address, chain->address, sizeof options.address);
     rig->pvm =
         pvm_new(&options, rig->engine, pvm_originate((struct bytes){packed.data, packed.len}));
-    if (wasm == NULL && rig_entry != NULL) native_attach(rig->pvm, rig_entry);
+    if (kernel != NULL) {
+        rig->entry = kernel->entry;
+        native_attach(rig->pvm, rig->entry);
+    } else if (rig_entry != NULL) {
+        rig->entry = rig_entry;
+        native_attach(rig->pvm, rig->entry);
+    } else { /* as the machine will find it */
+        must(engine_find(&rig->entry, &error, rig->engine, code) == OK, "no kernel");
+    }
     blob_free(&body);
     blob_free(&packed);
 }
@@ -79,19 +112,33 @@ void rig_open(struct rig *rig,
               struct chain *chain,
               enum model_application application,
               unsigned mode,
-              const struct blob *wasm)
+              const struct rig_kernel *kernel)
 {
     uint8_t byte = (uint8_t)application;
 
-    rig_open_with(rig, chain, &byte, 1, mode, wasm);
+    rig_open_with(rig, chain, &byte, 1, mode, kernel);
 }
 
-void rig_open_log(struct rig *rig, struct chain *chain, uint32_t keep)
+void rig_open_log(struct rig *rig,
+                  struct chain *chain,
+                  uint32_t keep,
+                  unsigned mode,
+                  const struct rig_kernel *kernel)
 {
     const uint8_t bytes[5] = {MODEL_LOG, (uint8_t)keep, (uint8_t)(keep >> 8), (uint8_t)(keep >> 16),
                               (uint8_t)(keep >> 24)};
 
-    rig_open_with(rig, chain, bytes, sizeof bytes, 0, NULL);
+    rig_open_with(rig, chain, bytes, sizeof bytes, mode, kernel);
+}
+
+void rig_set_budget(struct rig *rig, uint32_t bytes)
+{
+    struct blob value = {0};
+
+    blob_big(&value, bytes, 8);
+    durable_set(pvm_durable(rig->pvm), durable_path("/readonly/budget"),
+                (struct bytes){value.data, value.len});
+    blob_free(&value);
 }
 
 void rig_close(struct rig *rig)
@@ -106,9 +153,10 @@ void rig_close(struct rig *rig)
 
 void rig_add(struct rig *rig, struct blob *blob, struct model_message meaning)
 {
-    if (rig->count == RIG_MESSAGES_MAX) abort();
+    must(rig->count < RIG_MESSAGES_MAX, "too many messages");
     rig->blobs[rig->count] = *blob;
     rig->messages[rig->count] = meaning;
+    rig->internal[rig->count] = false;
     rig->count++;
     memset(blob, 0, sizeof *blob);
 }
@@ -142,36 +190,60 @@ void rig_junk(struct rig *rig, struct blob *blob)
     rig_add(rig, blob, (struct model_message){MODEL_NOTHING, 0, 0, NULL});
 }
 
+void rig_internal(struct rig *rig, struct blob *blob)
+{
+    rig_junk(rig, blob);
+    rig->internal[rig->count - 1] = true;
+}
+
 void rig_shuffle(struct rig *rig, uint64_t *random)
 {
     for (size_t i = rig->count; i > 1; i--) {
         size_t j = random_below(random, (uint32_t)i);
         struct blob blob = rig->blobs[i - 1];
         struct model_message message = rig->messages[i - 1];
+        bool internal = rig->internal[i - 1];
         rig->blobs[i - 1] = rig->blobs[j];
         rig->messages[i - 1] = rig->messages[j];
+        rig->internal[i - 1] = rig->internal[j];
         rig->blobs[j] = blob;
         rig->messages[j] = message;
+        rig->internal[j] = internal;
     }
 }
 
-bool rig_level(struct rig *rig)
+void rig_begin(struct rig *rig)
 {
-    struct pvm_level level = {.level = rig->level++, .predecessor_timestamp = 1700000000};
-    static struct bytes externals[RIG_MESSAGES_MAX];
+    struct pvm_level level = {
+        .level = rig->level++, .predecessor_timestamp = 1700000000, .migration = rig->migration};
+    static struct bytes messages[RIG_MESSAGES_MAX];
+    static struct bytes internals[RIG_MESSAGES_MAX];
 
+    /* Internal messages come where the external ones are: these get their kind byte from the machine. */
     for (size_t i = 0; i < rig->count; i++) {
-        externals[i] = (struct bytes){rig->blobs[i].data, rig->blobs[i].len};
+        const struct bytes view = {rig->blobs[i].data, rig->blobs[i].len};
+        messages[i] = rig->internal[i] ? (struct bytes){NULL, 0} : view;
+        internals[i] = rig->internal[i] ? view : (struct bytes){NULL, 0};
     }
-    pvm_begin(rig->pvm, &level, externals, rig->count);
-    enum pvm_result result = pvm_finish(rig->pvm);
-    if (result == PVM_BROKEN) fprintf(stderr, "kernel: %s\n", pvm_error(rig->pvm));
-    if (result != PVM_LEVEL_DONE) return false;
+    pvm_begin(rig->pvm, &level, messages, rig->count);
+    native_replace(rig->pvm, internals, rig->count);
+    rig->migration = NULL;
+}
 
+bool rig_end(struct rig *rig)
+{
     model_level(&rig->model, rig->messages, rig->count);
     for (size_t i = 0; i < rig->count; i++) {
         blob_free(&rig->blobs[i]);
     }
     rig->count = 0;
     return model_agrees(&rig->model, pvm_durable(rig->pvm));
+}
+
+bool rig_level(struct rig *rig)
+{
+    rig_begin(rig);
+    enum pvm_result result = pvm_finish(rig->pvm);
+    if (result == PVM_BROKEN) fprintf(stderr, "kernel: %s\n", pvm_error(rig->pvm));
+    return result == PVM_LEVEL_DONE && rig_end(rig);
 }

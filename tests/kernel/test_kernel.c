@@ -15,24 +15,6 @@
 
 static struct rig rig;
 
-#ifndef RIG_NATIVE
-/* Kernels built for the tests, by path. */
-static void read_wasm(struct blob *ret_wasm, const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    uint8_t part[4096];
-    size_t len;
-
-    memset(ret_wasm, 0, sizeof *ret_wasm);
-    assert_non_null(file);
-    while ((len = fread(part, 1, sizeof part, file)) > 0) {
-        blob_add(ret_wasm, part, len);
-    }
-    fclose(file);
-}
-
-#endif
-
 static void applies_in_order(enum model_application application, unsigned mode, uint32_t members)
 {
     struct chain chain;
@@ -212,7 +194,7 @@ static void the_log_keeps_as_many_blocks_as_it_is_told(void **state)
     for (uint32_t keep = 0; keep <= 3; keep++) {
         struct chain chain;
         scenario_chain(&chain, 61, 4);
-        rig_open_log(&rig, &chain, keep);
+        rig_open_log(&rig, &chain, keep, 0, NULL);
         for (uint64_t index = 1; index <= 7; index++) {
             rig_segment(&rig, index, index);
             rig_pages(&rig, index);
@@ -274,13 +256,15 @@ static void a_kernel_without_configuration_does_nothing(void **state)
 static void play(uint64_t seed,
                  enum model_application application,
                  unsigned mode,
-                 const struct blob *wasm)
+                 const struct rig_kernel *kernel,
+                 uint32_t budget)
 {
     struct chain chain;
     uint64_t random = seed;
 
     scenario_chain(&chain, seed, 7);
-    rig_open(&rig, &chain, application, mode, wasm);
+    rig_open(&rig, &chain, application, mode, kernel);
+    if (kernel != NULL) rig_set_budget(&rig, budget);
     for (int level = 0; scenario_level(&rig, level, &random); level++) {
         if (!rig_level(&rig)) fail_msg("seed %llu level %d", (unsigned long long)seed, level);
     }
@@ -298,21 +282,19 @@ static void scenarios_of_many_seeds_end_as_the_model_says(void **state)
 
     (void)state;
     for (uint64_t seed = 1; seed <= last; seed++) {
-        play(seed, seed % 2 == 0 ? MODEL_LOG : MODEL_COUNTER, seed % 3 == 0, NULL);
+        play(seed, seed % 2 == 0 ? MODEL_LOG : MODEL_COUNTER, seed % 3 == 0, NULL, 0);
     }
 }
 
 #ifndef RIG_NATIVE /* the native kernel is always the one of the build */
+static struct rig_kernel test_kernel;
+
 /* A kernel whose runs stop after 100 bytes of payload: hundreds of reboots, the same state. */
 static void the_state_does_not_depend_on_the_length_of_runs(void **state)
 {
-    struct blob wasm;
-
     (void)state;
-    read_wasm(&wasm, KERNEL_SHORT_RUNS);
-    play(21, MODEL_LOG, 0, &wasm);
-    play(22, MODEL_COUNTER, 0, &wasm);
-    blob_free(&wasm);
+    play(21, MODEL_LOG, 0, &test_kernel, 100);
+    play(22, MODEL_COUNTER, 0, &test_kernel, 100);
 }
 
 /* Batches with trapping transactions at the beginning, in the middle, at the end, alone, and all of
@@ -346,13 +328,11 @@ static void fill_with_traps(struct chain *chain, uint64_t *random)
 static void trap_in_the_application(enum model_application application)
 {
     struct chain chain;
-    struct blob wasm;
     uint64_t random = 31;
 
     chain_open(&chain, 31, 4);
     fill_with_traps(&chain, &random);
-    read_wasm(&wasm, KERNEL_TRAPS);
-    rig_open(&rig, &chain, application, 0, &wasm);
+    rig_open(&rig, &chain, application, 0, &test_kernel);
     rig.model.traps = true;
     for (uint64_t index = 1; index <= chain.count; index++) {
         rig_segment(&rig, index, index);
@@ -362,7 +342,6 @@ static void trap_in_the_application(enum model_application application)
     }
     assert_true(rig.model.skipped > 10);
     assert_true(pvm_traps(rig.pvm) > rig.model.skipped);
-    blob_free(&wasm);
     rig_close(&rig);
     chain_close(&chain);
 }
@@ -378,7 +357,6 @@ static void a_preblock_whose_end_traps_is_left_behind(void **state)
 {
     struct chain chain;
     struct bytes value;
-    struct blob wasm;
     uint64_t random = 41;
 
     (void)state;
@@ -388,8 +366,7 @@ static void a_preblock_whose_end_traps_is_left_behind(void **state)
         batch_random(&batch, &random, 2, 20);
         chain_append(&chain, &batch, 1, 0);
     }
-    read_wasm(&wasm, KERNEL_TRAPS);
-    rig_open(&rig, &chain, MODEL_COUNTER, 0, &wasm);
+    rig_open(&rig, &chain, MODEL_COUNTER, 0, &test_kernel);
     for (uint64_t index = 1; index <= chain.count; index++) {
         rig_segment(&rig, index, index);
         rig_pages(&rig, index);
@@ -404,7 +381,6 @@ static void a_preblock_whose_end_traps_is_left_behind(void **state)
     assert_int_equal(value.data[7], 2 * chain.count);
     assert_int_equal(pvm_traps(rig.pvm), 2);
     assert_int_equal(durable_has(pvm_durable(rig.pvm), durable_path("/run")), 0);
-    blob_free(&wasm);
     rig_close(&rig);
     chain_close(&chain);
 }
@@ -434,5 +410,8 @@ int main(void)
 #endif
     };
 
+#ifndef RIG_NATIVE
+    rig_kernel_load(&test_kernel, KERNEL_TRAPS, KERNEL_TRAPS_LIBRARY);
+#endif
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,15 @@
  * a pre-block whose leader digest begins with the byte TRAPPING_LEADER, an option of the build. */
 #include "rollup-kernel/kernel/apps/application.h"
 #include "rollup-kernel/kernel/storage.h"
+#include "tests/kernel/budget.h"
+
+/* The budget of a run, as the test wants it (rig_set_budget); for budget.h. */
+uint32_t budget_of_test(void)
+{
+    uint64_t budget = storage_read_u64("/readonly/budget");
+
+    return budget > 0 ? (uint32_t)budget : 8u * 1024u * 1024u;
+}
 
 extern const struct application inner_application_log;
 extern const struct application inner_application_counter;
