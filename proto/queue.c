@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/handover.h"
 #include "common/log.h"
 
 /* gRPC documents that an empty batch on a call puts its tag into the call's queue at once, from any
@@ -55,6 +56,7 @@ grpc_completion_queue *queue_completions(const struct queue *queue)
 
 void queue_post(struct queue *queue, struct queue_tag *tag)
 {
+    HANDOVER_GIVE(tag);
     CHECK(grpc_call_start_batch(queue->post_call, NULL, 0, tag, NULL) == GRPC_CALL_OK);
 }
 
@@ -81,6 +83,7 @@ bool queue_run(struct queue *queue, uint64_t deadline_us)
         grpc_completion_queue_next(queue->completions, to_deadline(deadline_us), NULL);
     if (event.type != GRPC_OP_COMPLETE) return false;
     struct queue_tag *tag = event.tag;
+    HANDOVER_TAKE(tag);
     tag->run(tag, event.success != 0);
     return true;
 }
@@ -96,6 +99,7 @@ void queue_close(struct queue *queue)
                                                       gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN) break;
         struct queue_tag *tag = event.tag;
+        HANDOVER_TAKE(tag);
         tag->run(tag, event.success != 0);
     }
     grpc_completion_queue_destroy(queue->completions);

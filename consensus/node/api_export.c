@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/handover.h"
 #include "consensus/node/api_internal.h"
 #include "proto/pb.h"
 
@@ -114,6 +115,7 @@ static void want_more(struct exported *export)
 
 static void unref_subdag(void *subdag)
 {
+    HANDOVER_TAKE(subdag);
     buffer_unref(subdag);
 }
 
@@ -127,6 +129,7 @@ static void send_subdag(struct exported *export, struct place *place)
     export->sent_us = api->now_us;
     api->counters.exported++;
     api->counters.exported_bytes += subdag->len;
+    HANDOVER_GIVE(subdag);
     grpc_slice slice = grpc_slice_new_with_user_data(subdag->data + subdag->begin, subdag->len,
                                                      unref_subdag, subdag);
     call_send(export->call, slice);
