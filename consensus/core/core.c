@@ -55,6 +55,7 @@ static void place_modules(struct core *core,
     proposer_place(&core->proposer, region, committee, &core->options.parameters, options->self);
     synchronizer_place(&core->synchronizer, region, committee, options->self, seed);
     attestor_place(&core->attestor, region, committee, options->self);
+    checkpointer_place(&core->checkpointer, region, committee, options->self);
     if (region->base == NULL) return;
     dag_init(&core->dag, dag, committee, DAG_ROUNDS);
     orderer_init(&core->orderer, orderer, &order);
@@ -70,6 +71,9 @@ static void place_buffers(struct core *core, struct region *region, size_t count
     core->sizes =
         region_take(region, sizeof *core->sizes * DAG_ROUNDS * count * HEADER_BATCHES_MAX);
     core->served_us = region_take(region, sizeof *core->served_us * count);
+    core->proved_us = region_take(region, sizeof *core->proved_us * count);
+    core->restore.capacity = ORDERING_RECORD_BYTES_MAX(count, DAG_ROUNDS);
+    core->restore.record = region_take(region, core->restore.capacity);
     core->others_max = CORE_OTHERS_MAX(count);
     core->persists_max = CORE_PERSISTS_MAX(count);
     core->items =
@@ -188,6 +192,21 @@ static void recv_message(struct core *core, authority_t peer, struct bytes messa
         break;
     case WIRE_NO_BATCH:
         core_recv_no_batch(core, peer, &reader);
+        break;
+    case WIRE_CHECKPOINT_SIGNATURE:
+        core_recv_checkpoint_signature(core, peer, &reader);
+        break;
+    case WIRE_CHECKPOINT:
+        core_recv_checkpoint(core, peer, &reader);
+        break;
+    case WIRE_WANT_CHECKPOINT:
+        core_recv_want_checkpoint(core, peer, &reader);
+        break;
+    case WIRE_WANT_RECORDS:
+        core_recv_want_records(core, peer, &reader);
+        break;
+    case WIRE_RECORD:
+        core_recv_record(core, peer, &reader);
         break;
     default:
         core_refuse(core, REFUSED_UNKNOWN_KIND, peer);
@@ -316,9 +335,10 @@ static void begin(struct core *core, const struct core_event *event)
 struct core_actions core_step(struct core *core, const struct core_event *event)
 {
     begin(core, event);
+    if (core->replaced) return (struct core_actions){core->items, 0};
     handle(core, event);
-    core->deadline_us = advance(core);
-    if (core->more_work) core->deadline_us = 0;
+    core->deadline_us = core->replaced ? UINT64_MAX : advance(core);
+    if (core->more_work && !core->replaced) core->deadline_us = 0;
     memcpy(core->items + core->persists_count, core->others,
            sizeof *core->others * core->others_count);
     CHECK(core->persists_count <= core->persists_max);
@@ -346,6 +366,7 @@ void core_get_status(const struct core *core, struct core_status *ret_status)
     status->ordering_sequence = orderer_sequence(core->orderer);
     status->preblock_index = core->attestor.made;
     status->certified_index = core->attestor.certified;
+    status->checkpoint = core->checkpointer.newest.checkpoint.sequence;
     status->skipped_anchors = core->counts.skipped_anchors;
     status->direct_commits = core->counts.direct_commits;
     status->fast_commits = core->counts.fast_commits;
@@ -381,6 +402,7 @@ void core_check(const struct core *core)
     voter_check(&core->voter);
     synchronizer_check(&core->synchronizer);
     attestor_check(&core->attestor);
+    checkpointer_check(&core->checkpointer);
     if (core->started) proposer_check(&core->proposer);
     CHECK(dag_gc_round(core->dag) == orderer_gc_round(core->orderer));
     CHECK(core->proposer.round == dag_quorum_round(core->dag) || !core->started);

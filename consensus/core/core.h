@@ -65,6 +65,7 @@ struct core_options {
  * index order. Values are in consensus/core/records.h. */
 enum core_table {
     TABLE_META,                  /* name (ASCII) -> value */
+    TABLE_CHECKPOINTS,           /* sequence u64 -> checkpoint | quorum, empty when only signed */
     TABLE_ORDERING,              /* sequence u64 -> ordering record */
     TABLE_PREBLOCKS,             /* index u64 -> pre-block record */
     TABLE_PREBLOCK_CERTIFICATES, /* index u64 -> quorum */
@@ -120,6 +121,8 @@ enum core_action_kind {
     CORE_ACTION_SERVE_CERTIFICATES, /* answer peer from TABLE_CERTIFICATES: `refs` */
     CORE_ACTION_SERVE_RANGE,   /* answer peer with certificates of rounds > `round`, ascending */
     CORE_ACTION_SERVE_HEADER,  /* answer peer with `refs[0]` from TABLE_HEADERS */
+    CORE_ACTION_SERVE_RECORDS, /* answer peer with ordering record `index` from byte `offset` on, and
+                                  those before it (wire_record_body) */
     CORE_ACTION_LOOK_UP_BATCH, /* is `digest` in the local batch log? then BATCH_STORED */
     CORE_ACTION_FETCH_BATCH,   /* ask peer's bulk link for `digest` */
     CORE_ACTION_ACKNOWLEDGE_BATCH, /* tell the author `peer` that `digest` is durable here */
@@ -128,6 +131,8 @@ enum core_action_kind {
     CORE_ACTION_DELIVER,       /* pre-block `index`, made and durable: `record` */
     CORE_ACTION_CERTIFY,       /* pre-block `index` has its certificate: `message` is the quorum */
     CORE_ACTION_READY,         /* rejoin or first sync is over */
+    CORE_ACTION_RESTART, /* the store holds another history now, from a checkpoint: when that is
+                            durable, build the core anew from it, as after a start */
     CORE_ACTION_CUT_PEER,      /* a peer's own link carried a bad signature: close it */
     CORE_ACTION_ALARM,         /* `reason`: stop the process; something impossible was seen */
 };
@@ -151,6 +156,7 @@ struct core_action {
     uint32_t worker;
     round_t round;
     uint64_t index;
+    uint32_t offset; /* SERVE_RECORDS */
     const struct vertex_ref *refs;
     size_t refs_count;
     const struct preblock *preblock; /* DELIVER: the header; its record is the PERSIST before it */
@@ -230,6 +236,7 @@ struct core_status {
     uint64_t ordering_sequence; /* ordering records made */
     uint64_t preblock_index;    /* last pre-block made */
     uint64_t certified_index;   /* last pre-block with a certificate */
+    uint64_t checkpoint;        /* ordering sequence of the newest final checkpoint; 0: none */
     uint64_t skipped_anchors;   /* since start */
     uint64_t direct_commits;    /* by certified children, since start */
     uint64_t fast_commits;      /* by first headers, since start */
@@ -272,7 +279,9 @@ bool core_is_full(const struct core *core, authority_t author);
     X(SYNC, "range sync from")                   \
     X(FETCH, "fetch batch from")                 \
     X(REFUSED, "refused message from")           \
-    X(REJOINED, "rejoined above")
+    X(REJOINED, "rejoined above")              \
+    X(CHECKPOINT, "checkpoint final")          \
+    X(RESTORED, "starts again from checkpoint")
 enum core_trace_kind {
 #define CORE_TRACE_ENUM(name, text) TRACE_##name,
     CORE_TRACE_TABLE(CORE_TRACE_ENUM)

@@ -419,6 +419,7 @@ void core_make_preblocks(struct core *core)
             }
             unpin_all(core, &record);
         }
+        core_make_checkpoint(core, &record);
         pending_pop(core);
         core->pending_spent++;
         core->dag_dirty = true; /* room for more records */

@@ -7,6 +7,8 @@
  *   core_headers.c       HEADER: first-seen headers, evidence, our votes
  *   core_votes.c         VOTE: certificates out of votes, asking for unknown headers
  *   core_certificates.c  certificates into the DAG, suspended ones, garbage collection
+ *   core_checkpoint.c    checkpoints made, signed, made final and served
+ *   core_restore.c       starting again from one
  *   core_order.c         ordering records, pre-blocks, attestations and their certificates
  *   core_propose.c       own headers
  *   core_batches.c       batches stored, acknowledged, missing, dropped
@@ -23,6 +25,7 @@
 #include "consensus/core/attestor.h"
 #include "consensus/core/batch_table.h"
 #include "consensus/core/certifier.h"
+#include "consensus/core/checkpoint.h"
 #include "consensus/core/core.h"
 #include "consensus/core/dag.h"
 #include "consensus/core/orderer.h"
@@ -62,6 +65,12 @@
 /* Least time between two served ranges to one peer. */
 #define CORE_SERVE_US 2000u
 
+/* Least time between two checkpoints sent to one peer whose signature came late. */
+#define CORE_PROVE_US 1000000u
+
+/* A checkpoint that is needed is asked for this often, each time of another peer. */
+#define CORE_RESTORE_RETRY_US 1000000u
+
 /* Evidence rows of one author since the start: one is proof enough, and it can make one per round. */
 #define CORE_EVIDENCE_ROWS_MAX 16u
 
@@ -93,6 +102,20 @@ struct core_rejoin {
     round_t highest;
 };
 
+/* A start from a checkpoint under way (core_restore.c). */
+struct core_restore {
+    struct checkpoint_proof target; /* sequence 0: none */
+    uint64_t next;                  /* sequence of the ordering record wanted */
+    struct digest expected;         /* its digest */
+    uint32_t have;                  /* bytes of it in `record` */
+    uint32_t total;                 /* of it, known with the first part */
+    uint8_t *record;
+    size_t capacity;
+    authority_t peer;
+    uint32_t turn;   /* who is asked next */
+    uint64_t due_us; /* when somebody else is asked */
+};
+
 struct core {
     struct core_options options;
     const struct committee *committee;
@@ -100,7 +123,8 @@ struct core {
     uint64_t now_us;
     uint64_t wall_ms;
     bool started;
-    bool halted; /* an alarm was raised: nothing is signed or ordered any more */
+    bool halted;   /* an alarm was raised: nothing is signed or ordered any more */
+    bool replaced; /* the store holds another history: no step does anything any more */
 
     struct dag *dag;
     struct orderer *orderer;
@@ -110,8 +134,10 @@ struct core {
     struct proposer proposer;
     struct synchronizer synchronizer;
     struct attestor attestor;
+    struct checkpointer checkpointer;
     struct preblock_chain chain;
     struct core_rejoin rejoin;
+    struct core_restore restore;
 
     round_t floor;            /* nothing is signed at or below it */
     struct header own_header; /* newest, round 0: none */
@@ -138,6 +164,7 @@ struct core {
     uint64_t cut; /* sequence of the last record whose pre-blocks are made */
 
     uint64_t *served_us; /* per peer: when a range was served last */
+    uint64_t *proved_us; /* per peer: when it was sent our newest checkpoint last, for its late signature */
     uint64_t retry_at_us;
     uint64_t retry_delay_us;
     uint64_t attest_at_us; /* when the newest attestation is sent again */
@@ -292,6 +319,35 @@ void core_send_attestation(struct core *core, authority_t peer);
 void core_pend(struct core *core, const struct ordering_record *record);
 bool core_pend_has_room(const struct core *core);
 
+/* ---- core_checkpoint.c ----------------------------------------------------------------------- */
+
+/* All pre-blocks of the record are made: when a checkpoint is due at it, makes and signs it. */
+void core_make_checkpoint(struct core *core, const struct ordering_record *record);
+
+/* After recovery: our own signature on one that is not final. */
+void core_recover_own_checkpoint(struct core *core);
+
+void core_persist_checkpoint(struct core *core, const struct checkpoint_proof *proof);
+
+/* Our signature on our newest one, while that is not final, to `peer`, or to all when peer is self. */
+void core_send_checkpoint_signature(struct core *core, authority_t peer);
+void core_recv_checkpoint_signature(struct core *core, authority_t peer, struct reader *reader);
+void core_recv_checkpoint(struct core *core, authority_t peer, struct reader *reader);
+void core_recv_want_checkpoint(struct core *core, authority_t peer, struct reader *reader);
+void core_recv_want_records(struct core *core, authority_t peer, struct reader *reader);
+
+/* ---- core_restore.c -------------------------------------------------------------------------- */
+
+/* True when this node can only go on from a checkpoint, has none yet, and one of `sequence` would help. */
+bool core_restore_wants(const struct core *core, uint64_t sequence);
+
+/* Begins to fetch the records of a verified checkpoint that core_restore_wants. */
+void core_restore_begin(struct core *core, authority_t peer, const struct checkpoint_proof *proof);
+void core_recv_record(struct core *core, authority_t peer, struct reader *reader);
+
+/* Asks when it is time; returns when to come back. */
+uint64_t core_restore_turn(struct core *core);
+
 /* ---- core_propose.c -------------------------------------------------------------------------- */
 
 /* Proposes when it is time; returns when to come back. */
@@ -325,6 +381,12 @@ void core_recv_want_preblock_certificate(struct core *core,
                                          struct reader *reader);
 void core_peer_up(struct core *core, authority_t peer);
 void core_peer_down(struct core *core, authority_t peer);
+
+/* Serving costs reads: at most one range or run of records per peer in CORE_SERVE_US. */
+bool core_may_serve(struct core *core, authority_t peer);
+
+/* Certificates of rounds above this one are needed here. */
+round_t core_range_after(const struct core *core);
 
 /* Works on the chunk at hand, if any. */
 void core_work_chunk(struct core *core);

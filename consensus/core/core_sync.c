@@ -5,7 +5,9 @@
 
 static struct bytes position_body(struct core *core)
 {
-    struct wire_position position = {.quorum_round = core_quorum_round(core),
+    /* What is collected is not needed, though after a start from a checkpoint it was never here. */
+    round_t round = u64_max(core_quorum_round(core), dag_gc_round(core->dag));
+    struct wire_position position = {.quorum_round = round,
                                      .anchor_round = orderer_anchor_round(core->orderer),
                                      .certified_index = core->attestor.certified,
                                      .rejoining = core->rejoin.active};
@@ -33,6 +35,7 @@ static void send_state(struct core *core, authority_t peer)
         core_send_vote(core, peer, round + 1, a);
     }
     core_send_attestation(core, peer);
+    core_send_checkpoint_signature(core, peer);
 }
 
 void core_restart_retry(struct core *core)
@@ -103,8 +106,7 @@ void core_peer_down(struct core *core, authority_t peer)
 
 /* ---- what peers ask -------------------------------------------------------------------------- */
 
-/* Serving costs reads: at most one range per peer in CORE_SERVE_US. */
-static bool may_serve(struct core *core, authority_t peer)
+bool core_may_serve(struct core *core, authority_t peer)
 {
     if (core->served_us[peer] != 0 && core->now_us < core->served_us[peer] + CORE_SERVE_US)
         return false;
@@ -116,7 +118,7 @@ static void serve_range(struct core *core, authority_t peer, round_t after)
 {
     struct core_action *action;
 
-    if (!may_serve(core, peer)) return;
+    if (!core_may_serve(core, peer)) return;
     action = core_act(core, CORE_ACTION_SERVE_RANGE);
     action->peer = peer;
     action->round = after;
@@ -427,6 +429,11 @@ static round_t range_begin(const struct core *core)
     return lowest == NULL ? round : u64_min(round, u64_minus(lowest->round, 1));
 }
 
+round_t core_range_after(const struct core *core)
+{
+    return u64_max(u64_minus(range_begin(core), 1), dag_gc_round(core->dag));
+}
+
 static uint64_t request_range(struct core *core)
 {
     struct synchronizer *sync = &core->synchronizer;
@@ -435,10 +442,10 @@ static uint64_t request_range(struct core *core)
 
     /* No room in the DAG's ring: ordering must go on first. */
     if (round + CERTIFIER_ROUNDS >= dag_gc_round(core->dag) + DAG_ROUNDS) return UINT64_MAX;
-    while (synchronizer_request(sync, &peer, round, core->now_us)) {
+    while (synchronizer_request(sync, &peer, round, core_range_after(core), core->now_us)) {
         struct writer writer = core_writer(core, 9);
 
-        wire_write_want_range(&writer, u64_minus(range_begin(core), 1));
+        wire_write_want_range(&writer, core_range_after(core));
         core_send(core, peer, core_written(core, &writer));
         core_note(core, TRACE_SYNC, peer, round, sync->peers[peer].claimed, NULL);
     }
@@ -457,6 +464,7 @@ uint64_t core_synchronize(struct core *core)
     deadline = u64_min(deadline, core->header_ask_at_us);
     deadline = u64_min(deadline, want_missing(core));
     deadline = u64_min(deadline, request_range(core));
+    deadline = u64_min(deadline, core_restore_turn(core));
     deadline = u64_min(deadline, repeat_attestation(core));
     return u64_min(deadline, retransmit(core));
 }

@@ -12,12 +12,14 @@
  *   certificate row    flag u8 | certificate; flag 1: every signature of a quorum was checked here;
  *                      0: implied by a checked descendant, never to be served or exported before
  *                      its signatures are checked
+ *   checkpoint row     consensus/core/checkpoint.h
  *   evidence row       two header rows, different digests, same author and round; or, under the
  *                      longer key with the digest, a certificate row: a second certified digest
  *   meta rows          name -> u64: "ordering" last ordering sequence, "cut" last ordering sequence
  *                      whose pre-blocks are made (or that has none), "preblock" last pre-block
  *                      index, "certified" last certified index, "gc" gc_round, "floor" nothing is
- *                      signed at or below this round, "rejoining" 1 while the floor is not known
+ *                      signed at or below this round, "rejoining" 1 while the floor is not known,
+ *                      "restored" ordering sequence of the checkpoint that this history begins with
  *
  * One file knows these bytes: recovery, export, verify and the simulator all come here. */
 #ifndef CONSENSUS_CORE_RECORDS_H
@@ -118,5 +120,6 @@ enum status slot_of_key(round_t *ret_round, authority_t *ret_author, struct byte
 #define META_GC        META_KEY("gc")
 #define META_FLOOR     META_KEY("floor")
 #define META_REJOINING META_KEY("rejoining")
+#define META_RESTORED  META_KEY("restored")
 
 #endif

@@ -34,6 +34,7 @@ size_t core_recover_first(const struct core *core, enum core_table table, uint8_
     case TABLE_CERTIFICATES:
         return key_of_slot(ret_key, u64_minus(dag_gc_round(core->dag), GC_DEPTH) + 1, 0);
     case TABLE_META:
+    case TABLE_CHECKPOINTS:
     case TABLE_OWN_HEADERS:
     case TABLE_HEADERS:
     case TABLE_VOTES:
@@ -83,11 +84,23 @@ static enum status recover_ordering(struct core *core, struct bytes value)
     enum status status = ordering_record_open(&record, value);
 
     if (status != OK) return ERR_CORRUPT;
+    if (record.sequence > core->stored.ordering_last) return OK; /* of a start from a checkpoint that did not end */
     status = orderer_replay(core->orderer, core->dag, value);
     if (status != OK) return status;
     if (record.sequence <= core->cut) return OK;
     if (!core_pend_has_room(core)) return ERR_CORRUPT; /* more than we would ever let wait */
     core_pend(core, &record);
+    return OK;
+}
+
+static enum status recover_checkpoint(struct core *core, struct bytes value)
+{
+    struct checkpoint_proof proof;
+
+    if (checkpoint_row_read(&proof, value) != OK) return ERR_CORRUPT;
+    if (proof.checkpoint.sequence <= core->checkpointer.made.checkpoint.sequence) return ERR_CORRUPT;
+    if (proof.checkpoint.sequence > core->stored.ordering_last) return ERR_CORRUPT;
+    checkpointer_recover(&core->checkpointer, &proof);
     return OK;
 }
 
@@ -226,6 +239,8 @@ enum status core_recover(struct core *core,
     switch (table) {
     case TABLE_META:
         return recover_meta(core, key, value);
+    case TABLE_CHECKPOINTS:
+        return recover_checkpoint(core, value);
     case TABLE_ORDERING:
         return recover_ordering(core, value);
     case TABLE_PREBLOCKS:
@@ -301,6 +316,21 @@ static void name_recovered(struct core *core)
     }
 }
 
+/* The pre-block of our newest checkpoint: it is certified by that, and after a start from one it is all that
+ * is left of what was before. */
+static void recover_checkpointed_preblock(struct core *core)
+{
+    const struct preblock *preblock = &core->checkpointer.newest.checkpoint.preblock;
+
+    if (core->attestor.made == 0 && preblock->index > 0 &&
+        preblock->index == core->stored.preblock_last) {
+        attestor_note_made(&core->attestor, preblock);
+        core->chain = preblock_chain_after(preblock);
+    }
+    if (preblock->index <= core->attestor.made)
+        core->attestor.certified = u64_max(core->attestor.certified, preblock->index);
+}
+
 void core_start(struct core *core)
 {
     CHECK(!core->started);
@@ -309,6 +339,8 @@ void core_start(struct core *core)
     if (orderer_sequence(core->orderer) != core->stored.ordering_last) {
         core_alarm(core, "the last ordering record is missing");
     }
+    recover_checkpointed_preblock(core);
+    core_recover_own_checkpoint(core);
     if (core->attestor.made != core->stored.preblock_last) {
         core_alarm(core, "the last pre-block is missing");
     }

@@ -177,6 +177,7 @@ static bool chunk_index(struct synchronizer *synchronizer, struct reader *reader
         if (header_validate(&certificate.header, synchronizer->committee) != OK) return false;
         if (certificate.header.round < previous) return false;
         previous = certificate.header.round;
+        if (i == 0) chunk->first = previous;
         memset(item, 0, sizeof *item);
         item->offset = (uint32_t)begin;
         header_digest(&item->digest, &certificate.header);
@@ -194,6 +195,20 @@ static void chunk_clear(struct chunk *chunk)
     CHECK(chunk->map.used == 0);
     chunk->count = 0;
     chunk->state = CHUNK_EMPTY;
+}
+
+/* Rounds have no gaps: an answer that begins above the round asked for comes from a peer that holds no more
+ * below. */
+static void note_range(struct synchronizer *synchronizer, authority_t peer)
+{
+    round_t first = synchronizer->chunk.first;
+
+    for (unsigned i = 0; i < SYNC_REQUESTS; i++) {
+        const struct sync_request *request = &synchronizer->requests[i];
+
+        if (!request->active || request->peer != peer || first == 0) continue;
+        synchronizer->peers[peer].beyond = first > request->after + 1 ? request->after + 1 : 0;
+    }
 }
 
 enum status synchronizer_take_chunk(struct synchronizer *synchronizer,
@@ -214,6 +229,7 @@ enum status synchronizer_take_chunk(struct synchronizer *synchronizer,
     last = reader_u8(&reader);
     count = bcs_read_length(&reader, WIRE_ANSWER_CERTIFICATES_MAX);
     chunk->count = 0;
+    chunk->first = 0;
     if (last > 1 || reader.failed || !chunk_index(synchronizer, &reader, count)) {
         chunk_clear(chunk);
         return ERR_MALFORMED;
@@ -221,6 +237,7 @@ enum status synchronizer_take_chunk(struct synchronizer *synchronizer,
     chunk->peer = peer;
     chunk->last = last == 1;
     chunk->ranged = ranged;
+    if (ranged) note_range(synchronizer, peer);
     chunk->added = 0;
     chunk->next = count;
     chunk->state = CHUNK_VERIFYING;
@@ -417,6 +434,7 @@ static bool peer_choose(const struct synchronizer *synchronizer,
 bool synchronizer_request(struct synchronizer *synchronizer,
                           authority_t *ret_peer,
                           round_t quorum_round,
+                          round_t after,
                           uint64_t now_us)
 {
     struct sync_request *free_request = NULL;
@@ -437,7 +455,7 @@ bool synchronizer_request(struct synchronizer *synchronizer,
     if (free_request == NULL || !first_is_slow) return false;
     if (!peer_choose(synchronizer, ret_peer, quorum_round, now_us)) return false;
     *free_request = (struct sync_request){
-        .active = true, .peer = *ret_peer, .after = quorum_round, .sent_us = now_us};
+        .active = true, .peer = *ret_peer, .after = after, .sent_us = now_us};
     return true;
 }
 

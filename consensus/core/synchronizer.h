@@ -67,6 +67,7 @@ struct chunk {
     authority_t peer;
     bool last;   /* the peer's answer was complete */
     bool ranged; /* it answers a range request */
+    round_t first; /* lowest round in it; 0: empty */
     uint32_t count;
     uint32_t next;  /* item to work on: downward while verifying, upward after that */
     uint32_t added; /* items that entered or were suspended */
@@ -87,6 +88,8 @@ struct sync_peer {
     round_t claimed;          /* highest certified round it claimed or showed */
     uint64_t certified_index; /* newest certified pre-block it claimed */
     uint64_t marked_until_us; /* not asked before */
+    round_t beyond; /* the round that its last answer to a range should have begun with and did not: it
+                       holds nothing so low any more; 0: it does */
     bool heard;               /* it said where it is since it is up */
     bool rejoining;
     bool up;
@@ -182,10 +185,12 @@ void synchronizer_note_claim(struct synchronizer *synchronizer, authority_t peer
 round_t synchronizer_claimed(const struct synchronizer *synchronizer);
 round_t synchronizer_target(const struct synchronizer *synchronizer);
 
-/* Chooses a peer for the next range request and notes the request; false when none is due. */
+/* Chooses a peer for the next range request, of rounds > `after`, and notes the request; false when none is
+ * due. */
 bool synchronizer_request(struct synchronizer *synchronizer,
                           authority_t *ret_peer,
                           round_t quorum_round,
+                          round_t after,
                           uint64_t now_us);
 
 /* The peer's answer was worked through. */

@@ -78,6 +78,32 @@ struct bytes wire_header_body(uint8_t *memory, struct bytes value)
     return (struct bytes){memory, value.len + 1};
 }
 
+bool wire_record_body(struct bytes *ret_body,
+                      uint8_t *memory,
+                      uint64_t sequence,
+                      uint32_t offset,
+                      struct bytes value,
+                      bool more)
+{
+    struct writer writer = writer_make(memory, WIRE_RECORD_BYTES_MAX);
+    size_t at = offset < value.len ? offset : value.len;
+    size_t part = value.len - at;
+    bool last;
+
+    CHECK(value.len <= UINT32_MAX);
+    if (part > WIRE_RECORD_PART_MAX) part = WIRE_RECORD_PART_MAX;
+    last = !more || at + part < value.len;
+    writer_u8(&writer, WIRE_RECORD);
+    writer_u64(&writer, sequence);
+    writer_u32(&writer, (uint32_t)at);
+    writer_u32(&writer, (uint32_t)value.len);
+    writer_u8(&writer, last ? 1 : 0);
+    if (part > 0) writer_copy(&writer, value.data + at, part);
+    CHECK(!writer.failed);
+    *ret_body = writer_view(&writer);
+    return !last;
+}
+
 void vertex_encode(struct writer *writer, const struct vertex_ref *ref)
 {
     writer_u64(writer, ref->round);
@@ -107,13 +133,40 @@ void wire_write_vote(struct writer *writer, const struct vote *vote)
     vote_encode(writer, vote);
 }
 
-void wire_write_attestation(struct writer *writer, const struct wire_attestation *attestation)
+/* An attestation and a checkpoint's signature have one shape. */
+static void write_signed(struct writer *writer,
+                         enum wire_kind kind,
+                         const struct wire_attestation *attestation)
 {
-    writer_u8(writer, WIRE_ATTESTATION);
+    writer_u8(writer, (uint8_t)kind);
     writer_u64(writer, attestation->index);
     writer_copy(writer, attestation->digest.bytes, sizeof attestation->digest.bytes);
     writer_u16(writer, attestation->authority);
     writer_copy(writer, attestation->signature.bytes, sizeof attestation->signature.bytes);
+}
+
+void wire_write_attestation(struct writer *writer, const struct wire_attestation *attestation)
+{
+    write_signed(writer, WIRE_ATTESTATION, attestation);
+}
+
+void wire_write_checkpoint_signature(struct writer *writer,
+                                     const struct wire_attestation *signature)
+{
+    write_signed(writer, WIRE_CHECKPOINT_SIGNATURE, signature);
+}
+
+void wire_write_want_checkpoint(struct writer *writer, uint64_t sequence)
+{
+    writer_u8(writer, WIRE_WANT_CHECKPOINT);
+    writer_u64(writer, sequence);
+}
+
+void wire_write_want_records(struct writer *writer, uint64_t sequence, uint32_t offset)
+{
+    writer_u8(writer, WIRE_WANT_RECORDS);
+    writer_u64(writer, sequence);
+    writer_u32(writer, offset);
 }
 
 void wire_write_want(struct writer *writer, const struct vertex_ref *refs, size_t count)
@@ -202,4 +255,20 @@ void wire_read_position(struct wire_position *ret_position, struct reader *reade
     rejoining = reader_u8(reader);
     if (rejoining > 1) reader_fail(reader);
     ret_position->rejoining = rejoining == 1;
+}
+
+void wire_read_record(struct wire_record *ret_record, struct reader *reader)
+{
+    uint8_t last;
+
+    ret_record->sequence = reader_u64(reader);
+    ret_record->offset = reader_u32(reader);
+    ret_record->total = reader_u32(reader);
+    last = reader_u8(reader);
+    ret_record->last = last == 1;
+    ret_record->part = reader_view(reader, reader->left);
+    if (last > 1 || ret_record->part.len > WIRE_RECORD_PART_MAX) reader_fail(reader);
+    if (ret_record->offset > ret_record->total ||
+        ret_record->part.len > ret_record->total - ret_record->offset)
+        reader_fail(reader);
 }

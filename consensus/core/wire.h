@@ -17,6 +17,13 @@
  *   11 REJOIN_QUERY    nonce u64
  *   12 REJOIN_ANSWER   nonce u64 | vec<certificate> (0 or 1): proof of the highest round known
  *   13 BATCH_ACK       digest 32                      the batch is durable at the sender
+ *   14 CHECKPOINT_SIGNATURE  sequence u64 | digest 32 | authority u16 | signature 64
+ *   15 CHECKPOINT      checkpoint 210 | quorum        a final one
+ *   16 WANT_CHECKPOINT sequence u64                   "my last ordering record": a newer final one
+ *   17 WANT_RECORDS    sequence u64 | offset u32      ordering records, from this one downward
+ *   18 RECORD          sequence u64 | offset u32 | total u32 | last u8 | bytes
+ *                      answer to 17: part of a record of `total` bytes, 0: not held; last = 1: ask
+ *                      again for what is missing
  *   bulk
  *   32 BATCH           worker u32 | created_at u64 ms | fetched u8 | batch bytes
  *   33 WANT_BATCH      digest 32 | worker u32
@@ -47,6 +54,11 @@ enum wire_kind {
     WIRE_REJOIN_QUERY = 11,
     WIRE_REJOIN_ANSWER = 12,
     WIRE_BATCH_ACK = 13,
+    WIRE_CHECKPOINT_SIGNATURE = 14,
+    WIRE_CHECKPOINT = 15,
+    WIRE_WANT_CHECKPOINT = 16,
+    WIRE_WANT_RECORDS = 17,
+    WIRE_RECORD = 18,
     WIRE_BATCH = 32,
     WIRE_WANT_BATCH = 33,
     WIRE_NO_BATCH = 34,
@@ -87,6 +99,21 @@ struct bytes wire_answer_finish(struct wire_answer *answer, bool last);
  * `memory` takes HEADER_BYTES_MAX + 65 bytes. */
 struct bytes wire_header_body(uint8_t *memory, struct bytes value);
 
+/* The answer to SERVE_RECORDS is made by whoever owns the store: one RECORD for each of the up to
+ * WIRE_RECORDS_MAX records found, from the sequence asked for downward without a gap, only the first one from
+ * the offset asked for on. Builds the body for one: `value` is its TABLE_ORDERING value, or empty when it is
+ * not held. `more`: the record below it will follow. Returns false when it is the answer's last: nothing
+ * follows, or not all of this record fits. `memory` takes WIRE_RECORD_BYTES_MAX bytes. */
+#define WIRE_RECORDS_MAX      8u
+#define WIRE_RECORD_PART_MAX  (64u * 1024u)
+#define WIRE_RECORD_BYTES_MAX (WIRE_RECORD_PART_MAX + 18u)
+bool wire_record_body(struct bytes *ret_body,
+                      uint8_t *memory,
+                      uint64_t sequence,
+                      uint32_t offset,
+                      struct bytes value,
+                      bool more);
+
 /* ---- what the core itself sends: one function per control kind ------------------------------- */
 
 /* Largest body the core builds itself: a batch of certificate names, or one proof certificate. */
@@ -98,6 +125,14 @@ struct wire_attestation {
     struct digest digest;
     authority_t authority;
     struct signature signature;
+};
+
+struct wire_record {
+    uint64_t sequence;
+    uint32_t offset; /* of `part` in the record */
+    uint32_t total;  /* bytes of the record; 0: not held */
+    bool last;
+    struct bytes part; /* a view into the message */
 };
 
 struct wire_position {
@@ -131,9 +166,16 @@ void wire_write_rejoin_answer(struct writer *writer,
                               const struct certificate *proof);
 void wire_write_batch_ack(struct writer *writer, const struct digest *digest);
 
+/* `signature->index` is the checkpoint's sequence. */
+void wire_write_checkpoint_signature(struct writer *writer,
+                                     const struct wire_attestation *signature);
+void wire_write_want_checkpoint(struct writer *writer, uint64_t sequence);
+void wire_write_want_records(struct writer *writer, uint64_t sequence, uint32_t offset);
+
 /* Readers of bodies after the kind byte; they fail the reader on anything the writers would not
  * write, and do not ask for its end. */
 void wire_read_attestation(struct wire_attestation *ret_attestation, struct reader *reader);
+void wire_read_record(struct wire_record *ret_record, struct reader *reader);
 void wire_read_position(struct wire_position *ret_position, struct reader *reader);
 
 #endif

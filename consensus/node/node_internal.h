@@ -46,6 +46,7 @@ struct node {
     bool pressed;
     bool ready;
     bool stopping;
+    bool restarts; /* the stop is to be followed by a start */
     enum status result;
     uint64_t started_us;
     uint64_t steps;

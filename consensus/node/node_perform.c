@@ -63,6 +63,7 @@ void node_perform(struct node *node, const struct core_action *action)
     case CORE_ACTION_SERVE_CERTIFICATES:
     case CORE_ACTION_SERVE_RANGE:
     case CORE_ACTION_SERVE_HEADER:
+    case CORE_ACTION_SERVE_RECORDS:
         serve_begin(node->serve, action);
         break;
     case CORE_ACTION_LOOK_UP_BATCH:
@@ -88,6 +89,10 @@ void node_perform(struct node *node, const struct core_action *action)
         break;
     case CORE_ACTION_READY:
         perform_ready(node);
+        break;
+    case CORE_ACTION_RESTART:
+        node->restarts = true;
+        node_stop(node, OK, "the store begins with a checkpoint now, starting again from it");
         break;
     case CORE_ACTION_CUT_PEER:
         mesh_cut(node->mesh, action->peer, MESH_CONTROL, "bad signature on its own link");

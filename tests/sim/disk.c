@@ -148,6 +148,12 @@ void disk_wipe(struct disk *disk)
     if (disk->batches_capacity > 0) memset(disk->batches, 0, disk->batches_capacity);
 }
 
+void disk_drop_batch(struct disk *disk, uint64_t batch)
+{
+    if (disk_has_batch(disk, batch)) disk->batches[batch] = 0;
+    CHECK(!disk_has_batch(disk, batch));
+}
+
 bool disk_has_batch(const struct disk *disk, uint64_t batch)
 {
     return batch < disk->batches_capacity && disk->batches[batch] != 0;

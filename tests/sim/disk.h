@@ -78,6 +78,9 @@ void disk_crash(struct disk *disk, struct random *random);
 /* Loses everything. */
 void disk_wipe(struct disk *disk);
 
+/* The batch is gone, if it was held. */
+void disk_drop_batch(struct disk *disk, uint64_t batch);
+
 bool disk_has_batch(const struct disk *disk, uint64_t batch);
 
 /* Self for batches sealed here; else the peer that sent it. Only for batches held. */

@@ -16,6 +16,7 @@ struct faults {
     uint64_t crashes;
     uint64_t power_losses;
     uint64_t wipes;
+    uint64_t restores; /* starts from a checkpoint */
     uint64_t partitions;
 };
 

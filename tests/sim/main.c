@@ -18,6 +18,7 @@ static const char help[] =
     "  --stride 1|2    commit rule                --fast 0|1      commit on Q first headers too\n"
     "  --unequal 0|1   stakes 1..5                --faults LIST   all, none, drawn, or names with "
     "commas\n"
+    "  --prune 0|1     forget what checkpoints allow\n"
     "  --bug NAME      put a bug in on purpose    --check N       core_check every N steps, 0 "
     "never (1)\n"
     "  --rate N        batches a minute and node  --bytes N       of a batch\n"
@@ -35,7 +36,7 @@ static const char help[] =
 
 struct totals {
     uint64_t seeds, events, steps, simulated_us, recovered_us_max, vertices, preblocks, crashes;
-    uint64_t power_losses, wipes, partitions, twins;
+    uint64_t power_losses, wipes, restores, partitions, twins;
 };
 
 static struct world world;
@@ -52,6 +53,7 @@ static void add_totals(struct totals *totals)
     totals->crashes += world.faults.crashes;
     totals->power_losses += world.faults.power_losses;
     totals->wipes += world.faults.wipes;
+    totals->restores += world.faults.restores;
     totals->partitions += world.faults.partitions;
     totals->twins += world.adversary.twins;
 }
@@ -90,10 +92,11 @@ static void print_totals(const struct totals *totals, double seconds)
            (double)totals->simulated_us / 1e6 / seconds, (unsigned long long)totals->events,
            (unsigned long long)totals->steps, (unsigned long long)totals->vertices,
            (unsigned long long)totals->preblocks);
-    printf("%llu crashes, %llu power losses, %llu wipes, %llu partitions, %llu twin headers; "
+    printf("%llu crashes, %llu power losses, %llu wipes, %llu starts from a checkpoint, %llu partitions, %llu twin headers; "
            "slowest recovery %.2f s\n",
            (unsigned long long)totals->crashes, (unsigned long long)totals->power_losses,
-           (unsigned long long)totals->wipes, (unsigned long long)totals->partitions,
+           (unsigned long long)totals->wipes, (unsigned long long)totals->restores,
+           (unsigned long long)totals->partitions,
            (unsigned long long)totals->twins, (double)totals->recovered_us_max / 1e6);
 }
 

@@ -6,6 +6,7 @@
 
 #include "consensus/core/wire.h"
 #include "tests/sim/perform.h"
+#include "tests/sim/restore.h"
 #include "tests/sim/world.h"
 
 /* Steps of a node at one instant of simulated time; more means that it spins. */
@@ -160,6 +161,8 @@ static void write_record(struct sim_node *node, const struct core_action *action
     if (kind == DISK_PUT && action->table == TABLE_ORDERING)
         check_agreement_ordering(node, action->key, action->value);
     disk_write(&node->disk, kind, action->table, action->key, action->value);
+    if (kind == DISK_PUT && action->table == TABLE_CHECKPOINTS && node->world->options.prune > 0)
+        node_prune(node, action->value);
 }
 
 static bool is_record(enum core_action_kind kind)
@@ -263,6 +266,7 @@ static void offer_own_batches(struct sim_node *node)
         const struct sim_batch *batch = registry_batch(&node->world->registry, number);
         bool executed = is_executed(node, &batch->digest);
         bool own = disk_batch_author(&node->disk, number) == node->index;
+        if (number < node->given_up) continue;
         if (own && !executed) node_post_batch(node, number, node->index, false);
     }
 }
@@ -418,6 +422,9 @@ void node_handle(struct sim_node *node, const struct sim_event *event)
         return;
     case SIM_LINK:
         on_link(node, event);
+        return;
+    case SIM_RESTORE:
+        node_restore(node);
         return;
     case SIM_CLIENT:
     case SIM_FAULT:

@@ -28,6 +28,7 @@ struct sim_options sim_options_default(void)
                                 .stride = 0,
                                 .fast = -1,
                                 .unequal = -1,
+                                .prune = -1,
                                 .faults_drawn = true,
                                 .check_every = 512};
 }
@@ -43,6 +44,7 @@ void sim_options_draw(struct sim_options *options)
     uint64_t batches = random_between(&random, 10, 240);
     uint64_t bytes = random_chance(&random, 150000) ? 400000 : random_between(&random, 100, 20000);
     bool unequal = random_chance(&random, 250000);
+    bool prune = random_chance(&random, 500000);
 
     if (options->faults_drawn) options->faults = (uint32_t)drawn_faults & ALL_FAULTS;
     if (options->fast < 0) options->fast = rule >= 2;
@@ -53,6 +55,7 @@ void sim_options_draw(struct sim_options *options)
     if (options->batches_per_minute == 0) options->batches_per_minute = (uint32_t)batches;
     if (options->batch_bytes == 0) options->batch_bytes = (uint32_t)bytes;
     if (options->unequal < 0) options->unequal = unequal;
+    if (options->prune < 0) options->prune = prune;
     options->faults_drawn = false;
 }
 
@@ -140,6 +143,7 @@ static const struct number_option numbers[] = {
     NUMBER("--stride", stride, 1, 2),
     NUMBER("--fast", fast, 0, 1),
     NUMBER("--unequal", unequal, 0, 1),
+    NUMBER("--prune", prune, 0, 1),
     NUMBER("--check", check_every, 0, 1000000),
     NUMBER("--delay-min", delay_us_min, 1, 10000000),
     NUMBER("--delay-mean", delay_us_mean, 1, 10000000),
@@ -193,10 +197,10 @@ void sim_options_text(char *ret, size_t len, const struct sim_options *options)
     }
     snprintf(ret, len,
              "--seed %llu --nodes %u --seconds %u --heal %u --stride %u --fast %d --unequal %d "
-             "--faults %s --bug %s --check %u --delay-min %llu --delay-mean %llu --sync %llu "
+             "--prune %d --faults %s --bug %s --check %u --delay-min %llu --delay-mean %llu --sync %llu "
              "--rate %u --bytes %u",
              (unsigned long long)options->seed, options->nodes, options->seconds,
-             options->heal_seconds, options->stride, options->fast, options->unequal,
+             options->heal_seconds, options->stride, options->fast, options->unequal, options->prune,
              faults[0] != '\0' ? faults : "none", bug_names[options->bug], options->check_every,
              (unsigned long long)options->delay_us_min, (unsigned long long)options->delay_us_mean,
              (unsigned long long)options->sync_us_mean, options->batches_per_minute,

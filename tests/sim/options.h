@@ -63,6 +63,7 @@ struct sim_options {
     uint32_t stride;       /* 0: drawn */
     int fast;              /* -1: drawn */
     int unequal;           /* stakes differ; -1: drawn */
+    int prune;             /* forget all that checkpoints allow; -1: drawn */
     uint32_t faults;       /* bit per enum sim_fault */
     bool faults_drawn;     /* the seed chooses among all */
     enum sim_bug bug;

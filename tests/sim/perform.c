@@ -8,6 +8,7 @@
 
 static uint8_t answer_memory[WIRE_ANSWER_BYTES_MAX];
 static uint8_t header_memory[HEADER_BYTES_MAX + 65];
+static uint8_t record_memory[WIRE_RECORD_BYTES_MAX];
 
 /* ---- control --------------------------------------------------------------------------------- */
 
@@ -97,6 +98,30 @@ static void serve_header(struct sim_node *node, const struct core_action *action
 
     CHECK(action->refs_count == 1);
     if (value.len > 0) send_bytes(node, action->peer, wire_header_body(header_memory, value));
+}
+
+/* The run of records downward from the one asked for, as the real driver sends it. */
+static void serve_records(struct sim_node *node, const struct core_action *action)
+{
+    const struct table *records = &node->disk.tables[TABLE_ORDERING];
+    struct bytes value = {NULL, 0};
+    struct bytes next;
+    struct bytes body;
+    uint8_t key[CORE_KEY_BYTES_MAX];
+    bool more = true;
+
+    next = table_get(records, (struct bytes){key, key_of_number(key, action->index)});
+    for (uint32_t i = 0; i < WIRE_RECORDS_MAX && more; i++) {
+        uint64_t sequence = action->index - i;
+
+        value = next;
+        next = (struct bytes){NULL, 0};
+        if (i + 1 < WIRE_RECORDS_MAX && sequence > 1)
+            next = table_get(records, (struct bytes){key, key_of_number(key, sequence - 1)});
+        more = wire_record_body(&body, record_memory, sequence, i == 0 ? action->offset : 0, value,
+                                next.len > 0);
+        send_bytes(node, action->peer, body);
+    }
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */
@@ -266,6 +291,15 @@ void node_perform(struct sim_node *node, const struct core_action *action, struc
         return;
     case CORE_ACTION_SERVE_HEADER:
         serve_header(node, action);
+        return;
+    case CORE_ACTION_SERVE_RECORDS:
+        serve_records(node, action);
+        return;
+    case CORE_ACTION_RESTART:
+        queue_push(&node->world->queue, (struct sim_event){.time_us = node->world->now_us,
+                                                           .kind = SIM_RESTORE,
+                                                           .node = (uint8_t)node->index,
+                                                           .life = node->life});
         return;
     case CORE_ACTION_LOOK_UP_BATCH:
         look_up_batch(node, &action->digest);

@@ -18,6 +18,7 @@ enum sim_event_kind {
     SIM_CLIENT,     /* the client at node submits */
     SIM_FAULT,      /* the fault injector's turn */
     SIM_RESTART,    /* node starts again */
+    SIM_RESTORE,    /* node starts again from a checkpoint that its store holds */
     SIM_ADVERSARY,  /* the adversary's turn; value: what for */
 };
 

@@ -23,6 +23,7 @@ static struct world world;
 static bool verbose;
 static unsigned every = 1; /* of the instants, one in so many is tried */
 static enum sim_bug bug = BUG_NONE;
+static bool prune; /* members forget all that checkpoints allow */
 
 static void open_world(uint32_t nodes, uint64_t seed)
 {
@@ -34,6 +35,7 @@ static void open_world(uint32_t nodes, uint64_t seed)
     options.stride = seed % 3 == 0 ? 2 : 1;
     options.fast = seed % 3 == 1;
     options.unequal = 0;
+    options.prune = prune;
     options.faults_drawn = false;
     options.bug = bug;
     options.delay_us_min = 4000;
@@ -155,11 +157,13 @@ static void in_turn(const char *name, bool wipe, uint32_t nodes, uint32_t turns)
 
 /* ---- absence ------------------------------------------------------------------------------------ */
 
-static void absence(bool wipe, uint32_t nodes)
+/* Peers that forget have only a checkpoint for who was away; else every round is caught up with. */
+static void absence(bool wipe, uint32_t nodes, bool forget)
 {
     uint32_t away = (nodes - 1) / 3;
     struct core_status status;
 
+    prune = forget;
     open_world(nodes, nodes);
     world_run(&world, WARM_US);
     for (uint32_t i = 0; i < away; i++)
@@ -173,10 +177,14 @@ static void absence(bool wipe, uint32_t nodes)
         if (wipe) node_wipe(&world.nodes[i]);
         restart_after(&world.nodes[i], 1000);
     }
-    uint64_t recovered_us = finish();
-    printf("absence  n = %-2u %u members for %llu rounds, %s: recovery %.2f s\n", nodes, away,
+    world_recover(&world, LOAD_US);
+    if (world.faults.restores != (forget ? away : 0))
+        world_fail(&world, FAILURE_LIVENESS, "%llu starts from a checkpoint, %u members were away",
+                   (unsigned long long)world.faults.restores, away);
+    printf("absence  n = %-2u %u members for %llu rounds, %s, %s: recovery %.2f s\n", nodes, away,
            (unsigned long long)status.quorum_round, wipe ? "stores lost" : "stores kept",
-           (double)recovered_us / 1e6);
+           forget ? "checkpoint" : "all rounds", (double)world.checkers.recovered_us / 1e6);
+    world_close(&world);
 }
 
 static const char help[] =
@@ -195,9 +203,11 @@ static int play(const char *what)
         in_turn("wipes", true, 7, 3);
         in_turn("wipes", true, 4, 3);
     } else if (strcmp(what, "absence") == 0) {
-        absence(false, 7);
-        absence(true, 7);
-        absence(true, 4);
+        for (int forget = 0; forget < 2; forget++) {
+            absence(false, 7, forget);
+            absence(true, 7, forget);
+            absence(true, 4, forget);
+        }
     } else {
         fprintf(stderr, "scenario_blows: '%s' is not known, see --help\n", what);
         return 2;

@@ -228,6 +228,7 @@ static void handle(struct world *world, const struct sim_event *event)
     case SIM_SYNC:
     case SIM_BATCH_SYNC:
     case SIM_LINK:
+    case SIM_RESTORE:
         if (node->byzantine)
             on_byzantine(world, event);
         else
