@@ -166,6 +166,7 @@ void core_recv_no_batch(struct core *core, authority_t peer, struct reader *read
         core_refuse(core, REFUSED_MALFORMED, peer);
         return;
     }
+    core_restore_note_absent(core, peer, &digest);
     number = batch_table_find(&core->batches, &digest);
     if (number != BATCH_NONE) batch_table_note_absent(&core->batches, number, peer, core->now_us);
 }

@@ -64,6 +64,27 @@ void core_pend(struct core *core, const struct ordering_record *record)
     }
 }
 
+bool core_pend_waits(const struct core *core, struct digest *ret_missing)
+{
+    const struct core_pending *pending = pending_at(core, 0);
+
+    if (core->pending_count == 0 || !pending->waits) return false;
+    *ret_missing = pending->missing;
+    return true;
+}
+
+struct digest core_pend_digest(const struct core *core, uint64_t sequence)
+{
+    const struct core_pending *pending;
+    struct digest digest;
+
+    CHECK(sequence > core->cut && sequence - core->cut <= core->pending_count);
+    pending = pending_at(core, (uint32_t)(sequence - core->cut - 1));
+    CHECK(pending->sequence == sequence);
+    crypto_hash_one(&digest, core->ring + pending->offset, pending->len);
+    return digest;
+}
+
 static void pending_pop(struct core *core)
 {
     struct core_pending *pending = pending_at(core, 0);

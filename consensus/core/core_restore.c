@@ -3,12 +3,14 @@
 
 /* Starting again from a checkpoint.
  *
- *   peers of stake >= V could not serve the rounds that follow ours    (synchronizer: beyond)
+ *   peers of stake >= V have no certificates of the rounds that follow ours     behind
+ *   or no batch that the next pre-block waits for                               starved
  *     -> WANT_CHECKPOINT to one of them -> CHECKPOINT, its quorum verified
- *     -> WANT_RECORDS: the last W ordering records down from it, each checked by the chain
- *     -> one atomic write that makes them the history of this store -> RESTART
+ *     -> of a record that is not ordered here: WANT_RECORDS, the last W down from it, each checked by the chain
+ *     -> one atomic write that makes it the begin of this store's history -> RESTART
  *
- * Records are stored as they are verified: a start in between ignores what lies beyond its own last one.
+ * Fetched records are stored as they are verified: a start in between ignores what lies beyond its own last
+ * one. Who is only starved keeps its certificates, votes and ordering records, and passes over pre-blocks.
  *
  * Why it is safe: a quorum on a checkpoint holds an honest member that made it, and honest members' ordering
  * records are equal, so what is taken is a prefix of the one history, longer than ours. Votes, own headers and
@@ -17,6 +19,7 @@
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
+/* The peer has no certificates for us any more. */
 static bool is_beyond(const struct core *core, authority_t peer)
 {
     const struct sync_peer *known = &core->synchronizer.peers[peer];
@@ -24,21 +27,109 @@ static bool is_beyond(const struct core *core, authority_t peer)
     return known->up && known->beyond == core_range_after(core) + 1;
 }
 
-/* One honest member at least has nothing for us but a checkpoint. */
-static bool is_needed(const struct core *core)
+/* The peer does not have the batch that the next pre-block waits for. */
+static bool is_lacking(const struct core *core, authority_t peer)
 {
-    struct authority_set beyond = {{0, 0}};
+    struct digest missing;
+
+    return core->synchronizer.peers[peer].up && authority_set_has(&core->restore.lacking, peer) &&
+           core_pend_waits(core, &missing) && digest_equal(&missing, &core->restore.lacked);
+}
+
+/* One honest member at least says so. */
+static bool is_said_by_validity(const struct core *core,
+                                bool (*says)(const struct core *core, authority_t peer))
+{
+    struct authority_set set = {{0, 0}};
 
     for (authority_t a = 0; a < core->committee->count; a++) {
-        if (a != core->self && is_beyond(core, a)) authority_set_add(&beyond, a);
+        if (a != core->self && says(core, a)) authority_set_add(&set, a);
     }
-    return committee_stake(core->committee, &beyond) >= core->committee->validity;
+    return committee_stake(core->committee, &set) >= core->committee->validity;
+}
+
+/* Ordering record above which a checkpoint helps; UINT64_MAX: none is needed. */
+static uint64_t needed_above(const struct core *core)
+{
+    if (core->halted || core->replaced) return UINT64_MAX;
+    if (is_said_by_validity(core, is_beyond)) return orderer_sequence(core->orderer);
+    if (is_said_by_validity(core, is_lacking)) return core->cut;
+    return UINT64_MAX;
 }
 
 bool core_restore_wants(const struct core *core, uint64_t sequence)
 {
-    return !core->halted && core->restore.target.checkpoint.sequence == 0 && is_needed(core) &&
-           sequence > orderer_sequence(core->orderer);
+    return core->restore.target.checkpoint.sequence == 0 && sequence > needed_above(core);
+}
+
+void core_restore_note_absent(struct core *core, authority_t peer, const struct digest *digest)
+{
+    struct digest missing;
+
+    if (!core_pend_waits(core, &missing) || !digest_equal(&missing, digest)) return;
+    if (!digest_equal(&core->restore.lacked, digest)) {
+        core->restore.lacked = *digest;
+        core->restore.lacking = (struct authority_set){{0, 0}};
+    }
+    authority_set_add(&core->restore.lacking, peer);
+}
+
+/* ---- the new begin --------------------------------------------------------------------------- */
+
+static void erase_executed(struct core *core, uint64_t index)
+{
+    core_erase_below(core, TABLE_PREBLOCKS, index + 1);
+    core_erase_below(core, TABLE_PREBLOCK_CERTIFICATES, index + 1);
+    core_erase_below(core, TABLE_ATTESTATIONS, index + 1);
+}
+
+/* The commit state becomes that of the checkpoint. */
+static void replace_order(struct core *core, const struct checkpoint *checkpoint)
+{
+    round_t gc_round = u64_minus(checkpoint->round, GC_DEPTH);
+
+    CHECK(gc_round >= dag_gc_round(core->dag));
+    core_erase_below(core, TABLE_CERTIFICATES, gc_round + 1);
+    core_erase_below(core, TABLE_VOTES, gc_round + 1);
+    core_erase_below(core, TABLE_HEADERS, gc_round + 1);
+    core_erase_below(core, TABLE_OWN_HEADERS, gc_round + 1);
+    core_persist_meta(core, META_ORDERING, checkpoint->sequence);
+    core_persist_meta(core, META_GC, gc_round);
+}
+
+/* One atomic write. */
+static void install(struct core *core)
+{
+    const struct checkpoint_proof *target = &core->restore.target;
+    const struct checkpoint *checkpoint = &target->checkpoint;
+
+    CHECK(checkpoint->sequence > core->cut);
+    if (checkpoint->sequence > orderer_sequence(core->orderer)) replace_order(core, checkpoint);
+    core_erase_below(core, TABLE_ORDERING, checkpoint->sequence - CHECKPOINT_RECORDS + 1);
+    erase_executed(core, checkpoint->preblock.index);
+    core_erase_below(core, TABLE_CHECKPOINTS, checkpoint->sequence);
+    core_persist_checkpoint(core, target);
+    core_persist_meta(core, META_CUT, checkpoint->sequence);
+    core_persist_meta(core, META_PREBLOCK, checkpoint->preblock.index);
+    core_persist_meta(core, META_CERTIFIED, checkpoint->preblock.index);
+    core_persist_meta(core, META_RESTORED, checkpoint->sequence);
+    core->meta_preblock_dirty = false;
+    core->meta_certified_dirty = false;
+    core_note(core, TRACE_RESTORED, core->restore.peer, checkpoint->round, checkpoint->sequence,
+              &target->digest);
+    (void)core_act(core, CORE_ACTION_RESTART);
+    core->replaced = true;
+}
+
+/* `digest` is that of our own record where the checkpoint has `expected`. */
+static void install_if_equal(struct core *core,
+                             const struct digest *digest,
+                             const struct digest *expected)
+{
+    if (digest_equal(digest, expected))
+        install(core);
+    else
+        core_alarm(core, "a final checkpoint of another history than ours");
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -57,10 +148,16 @@ void core_restore_begin(struct core *core, authority_t peer, const struct checkp
 {
     struct core_restore *restore = &core->restore;
 
-    CHECK(proof->checkpoint.sequence > orderer_sequence(core->orderer));
+    CHECK(core_restore_wants(core, proof->checkpoint.sequence));
     CHECK(proof->quorum.count > 0);
     restore->target = *proof;
     restore->peer = peer;
+    if (proof->checkpoint.sequence <= orderer_sequence(core->orderer)) {
+        struct digest own = core_pend_digest(core, proof->checkpoint.sequence);
+
+        install_if_equal(core, &own, &proof->checkpoint.record);
+        return;
+    }
     restore->next = proof->checkpoint.sequence;
     restore->expected = proof->checkpoint.record;
     restore->have = 0;
@@ -74,39 +171,6 @@ static void give_up(struct core *core)
     core->restore.target.checkpoint.sequence = 0;
     core->restore.due_us = core->now_us;
     core->restore.turn++;
-}
-
-/* One atomic write: the history up to the checkpoint takes the place of ours. */
-static void install(struct core *core)
-{
-    const struct checkpoint_proof *target = &core->restore.target;
-    const struct checkpoint *checkpoint = &target->checkpoint;
-    round_t gc_round = u64_minus(checkpoint->round, GC_DEPTH);
-
-    CHECK(checkpoint->sequence > orderer_sequence(core->orderer));
-    CHECK(gc_round >= dag_gc_round(core->dag));
-    core_erase_below(core, TABLE_ORDERING, checkpoint->sequence - CHECKPOINT_RECORDS + 1);
-    core_erase_below(core, TABLE_CERTIFICATES, gc_round + 1);
-    core_erase_below(core, TABLE_VOTES, gc_round + 1);
-    core_erase_below(core, TABLE_HEADERS, gc_round + 1);
-    core_erase_below(core, TABLE_OWN_HEADERS, gc_round + 1);
-    core_erase_below(core, TABLE_PREBLOCKS, checkpoint->preblock.index + 1);
-    core_erase_below(core, TABLE_PREBLOCK_CERTIFICATES, checkpoint->preblock.index + 1);
-    core_erase_below(core, TABLE_ATTESTATIONS, checkpoint->preblock.index + 1);
-    core_erase_below(core, TABLE_CHECKPOINTS, checkpoint->sequence);
-    core_persist_checkpoint(core, target);
-    core_persist_meta(core, META_ORDERING, checkpoint->sequence);
-    core_persist_meta(core, META_CUT, checkpoint->sequence);
-    core_persist_meta(core, META_PREBLOCK, checkpoint->preblock.index);
-    core_persist_meta(core, META_CERTIFIED, checkpoint->preblock.index);
-    core_persist_meta(core, META_GC, gc_round);
-    core_persist_meta(core, META_RESTORED, checkpoint->sequence);
-    core->meta_preblock_dirty = false;
-    core->meta_certified_dirty = false;
-    core_note(core, TRACE_RESTORED, core->restore.peer, checkpoint->round, checkpoint->sequence,
-              &target->digest);
-    (void)core_act(core, CORE_ACTION_RESTART);
-    core->replaced = true;
 }
 
 /* The record is whole and its digest is the expected one. */
@@ -125,10 +189,7 @@ static void take_record(struct core *core, const struct ordering_record *record)
     if (restore->next == last && last > 0) {
         struct digest own = orderer_digest(core->orderer);
 
-        if (digest_equal(&own, &restore->expected))
-            install(core); /* the rest is ours already */
-        else
-            core_alarm(core, "a final checkpoint of another history than ours");
+        install_if_equal(core, &own, &restore->expected); /* the rest is ours already */
     } else if (restore->target.checkpoint.sequence - restore->next == CHECKPOINT_RECORDS) {
         install(core);
     }
@@ -193,7 +254,7 @@ void core_recv_record(struct core *core, authority_t peer, struct reader *reader
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* The next of the peers that could not serve us, by turns. */
+/* The next of the peers that have nothing else for us, by turns. */
 static authority_t choose_peer(const struct core *core)
 {
     uint32_t count = core->committee->count;
@@ -201,18 +262,18 @@ static authority_t choose_peer(const struct core *core)
     for (uint32_t i = 0; i < count; i++) {
         authority_t peer = (authority_t)((core->restore.turn + i) % count);
 
-        if (peer != core->self && is_beyond(core, peer)) return peer;
+        if (peer != core->self && (is_beyond(core, peer) || is_lacking(core, peer))) return peer;
     }
     return core->self;
 }
 
-static void want_checkpoint(struct core *core)
+static void want_checkpoint(struct core *core, uint64_t above)
 {
     authority_t peer = choose_peer(core);
     struct writer writer = core_writer(core, 9);
 
     CHECK(peer != core->self);
-    wire_write_want_checkpoint(&writer, orderer_sequence(core->orderer));
+    wire_write_want_checkpoint(&writer, above);
     core_send(core, peer, core_written(core, &writer));
     core->restore.turn = peer + 1u;
     core->restore.due_us = core->now_us + CORE_RESTORE_RETRY_US;
@@ -221,14 +282,14 @@ static void want_checkpoint(struct core *core)
 uint64_t core_restore_turn(struct core *core)
 {
     struct core_restore *restore = &core->restore;
+    uint64_t above = needed_above(core);
 
-    if (core->halted || core->replaced) return UINT64_MAX;
-    if (!is_needed(core)) {
-        restore->target.checkpoint.sequence = 0; /* rounds come after all */
+    if (above == UINT64_MAX) {
+        restore->target.checkpoint.sequence = 0; /* what was missing comes after all */
         return UINT64_MAX;
     }
     if (core->now_us < restore->due_us) return restore->due_us;
     if (restore->target.checkpoint.sequence > 0) give_up(core);
-    want_checkpoint(core);
+    want_checkpoint(core, above);
     return restore->due_us;
 }

@@ -112,8 +112,10 @@ struct core_restore {
     uint8_t *record;
     size_t capacity;
     authority_t peer;
-    uint32_t turn;   /* who is asked next */
-    uint64_t due_us; /* when somebody else is asked */
+    struct digest lacked;         /* a batch that the next pre-block waits for */
+    struct authority_set lacking; /* peers that said they do not have it */
+    uint32_t turn;                /* who is asked next */
+    uint64_t due_us;              /* when somebody else is asked */
 };
 
 struct core {
@@ -319,6 +321,12 @@ void core_send_attestation(struct core *core, authority_t peer);
 void core_pend(struct core *core, const struct ordering_record *record);
 bool core_pend_has_room(const struct core *core);
 
+/* True when the oldest pending record waits for a batch: which. */
+bool core_pend_waits(const struct core *core, struct digest *ret_missing);
+
+/* Digest of a pending record: cut < sequence <= the last ordered. */
+struct digest core_pend_digest(const struct core *core, uint64_t sequence);
+
 /* ---- core_checkpoint.c ----------------------------------------------------------------------- */
 
 /* All pre-blocks of the record are made: when a checkpoint is due at it, makes and signs it. */
@@ -343,6 +351,9 @@ bool core_restore_wants(const struct core *core, uint64_t sequence);
 
 /* Begins to fetch the records of a verified checkpoint that core_restore_wants. */
 void core_restore_begin(struct core *core, authority_t peer, const struct checkpoint_proof *proof);
+
+/* The peer does not have this batch. */
+void core_restore_note_absent(struct core *core, authority_t peer, const struct digest *digest);
 void core_recv_record(struct core *core, authority_t peer, struct reader *reader);
 
 /* Asks when it is time; returns when to come back. */
