@@ -30,6 +30,25 @@ static int exit_code(enum status status)
 #define MMAP_BYTES_MIN (512 * 1024)
 _Static_assert(MMAP_BYTES_MIN > BATCH_BYTES_MAX + 16384, "a batch's buffer is reused, not mapped");
 
+/* One life of the node, or several when it starts from a checkpoint. The exit code. */
+static int run(struct node_options *options)
+{
+    char error[NODE_ERROR_BYTES];
+    struct node *node;
+    bool again = true;
+    enum status status = OK;
+
+    while (again) {
+        status = node_open(&node, error, options);
+        if (status != OK) return fail(error, exit_code(status));
+        status = node_run(node);
+        again = node_restarts(node);
+        node_close(node);
+        options->mode = STORE_EXISTING;
+    }
+    return status == OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     static struct committee_file committee; /* large */
@@ -37,7 +56,6 @@ int main(int argc, char **argv)
     static struct node_options options;
     static struct mesh_peer_options peers[AUTHORITIES_MAX];
     char error[NODE_ERROR_BYTES];
-    struct node *node;
     enum status status;
     int code = config_start(&settings, NULL, &settings_program, argc, argv);
 
@@ -45,13 +63,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES_MIN);
     status = settings_apply(&options, peers, &committee, error, &settings);
-    if (status == OK) status = node_open(&node, error, &options);
-    if (status != OK) {
-        config_free(&settings, &settings_program);
-        return fail(error, exit_code(status));
-    }
-    status = node_run(node);
-    node_close(node);
+    code = status == OK ? run(&options) : fail(error, exit_code(status));
     config_free(&settings, &settings_program);
-    return status == OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
 }

@@ -487,8 +487,10 @@ static void start(struct node *node)
 
     core_get_status(node->core, &status);
     storage_get_stats(node->storage, &stats);
-    exports_set_tip(node->exports, u64_max(stats.oldest_index, 1), status.preblock_index,
-                    status.certified_index);
+    /* After a start from a checkpoint none may be here, though the next is not the first. */
+    exports_set_tip(node->exports,
+                    stats.oldest_index > 0 ? stats.oldest_index : status.preblock_index + 1,
+                    status.preblock_index, status.certified_index);
     node_feed(node, &event);
     node_restore_batches(node);
 }
@@ -527,6 +529,11 @@ enum status node_run(struct node *node)
 {
     if (!node->stopping) event_base_dispatch(node->base);
     return node->result;
+}
+
+bool node_restarts(const struct node *node)
+{
+    return node->restarts;
 }
 
 static void free_event(struct event *event)

@@ -50,6 +50,10 @@ enum status node_open(struct node **ret_node, char *ret_error, const struct node
  * ERR_CORRUPT; logged). */
 enum status node_run(struct node *node);
 
+/* True after node_run when the node stopped only to start again, with STORE_EXISTING: its store begins with a
+ * checkpoint now. */
+bool node_restarts(const struct node *node);
+
 /* Flushes and closes everything, within five seconds. NULL is fine. */
 void node_close(struct node *node);
 

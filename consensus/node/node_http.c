@@ -63,6 +63,7 @@ static void core_metrics(struct metrics *metrics, struct node *node)
     counter(metrics, "dsn_anchors_skipped_total", (double)status.skipped_anchors);
     gauge(metrics, "dsn_preblock_index", (double)status.preblock_index);
     gauge(metrics, "dsn_preblock_certified_index", (double)status.certified_index);
+    gauge(metrics, "dsn_checkpoint_sequence", (double)status.checkpoint);
     gauge(metrics, "dsn_lag_rounds", (double)lag_of(&status));
     gauge(metrics, "dsn_missing_batches", (double)status.missing_batches);
     gauge(metrics, "dsn_unnamed_bytes", (double)status.unnamed_bytes);
@@ -232,6 +233,8 @@ static void get_status(void *context, struct http_request *request)
     put(json, "gc_round", status.gc_round);
     put(json, "preblock_index", status.preblock_index);
     put(json, "certified_index", status.certified_index);
+    put(json, "ordering_sequence", status.ordering_sequence);
+    put(json, "checkpoint_sequence", status.checkpoint);
     put(json, "oldest_index", exports_oldest(node->exports));
     put(json, "lag", lag_of(&status));
     put(json, "missing_batches", status.missing_batches);

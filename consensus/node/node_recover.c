@@ -76,6 +76,81 @@ static bool is_executed(struct node *node, const struct digest *digest)
     return true;
 }
 
+/* ---- own batches of before a start from a checkpoint ------------------------------------------ */
+
+#define META_GIVEN_UP META_KEY("given_up")
+
+/* The row "given_up": the checkpoint's sequence u64 and the digest of the last own batch that the log held
+ * when the node first started from it. What was appended up to it may have been executed in the pre-blocks
+ * that were passed over, and is not named again: others, who hold what is certified, name that. */
+struct given_up {
+    uint64_t sequence; /* 0: never */
+    struct digest last;
+};
+
+static bool read_given_up(struct node *node, struct given_up *ret_given_up)
+{
+    struct reader reader;
+    uint8_t *value;
+    size_t len;
+
+    if (store_get(storage_store(node->storage), &value, &len, TABLE_META, META_GIVEN_UP) != OK)
+        return false;
+    reader = reader_make(value, len);
+    ret_given_up->sequence = reader_u64(&reader);
+    reader_copy(&reader, ret_given_up->last.bytes, sizeof ret_given_up->last.bytes);
+    free(value);
+    return reader_done(&reader);
+}
+
+static uint64_t restored_from(struct node *node)
+{
+    struct reader reader;
+    uint64_t sequence;
+    uint8_t *value;
+    size_t len;
+
+    if (store_get(storage_store(node->storage), &value, &len, TABLE_META, META_RESTORED) != OK)
+        return 0;
+    reader = reader_make(value, len);
+    sequence = reader_u64(&reader);
+    free(value);
+    return reader_done(&reader) ? sequence : 0;
+}
+
+static void write_given_up(struct node *node, const struct given_up *given_up)
+{
+    uint8_t memory[8 + sizeof given_up->last.bytes];
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    writer_u64(&writer, given_up->sequence);
+    writer_copy(&writer, given_up->last.bytes, sizeof given_up->last.bytes);
+    CHECK(!writer.failed);
+    store_batch_put(node->batch, TABLE_META, META_GIVEN_UP, writer_view(&writer));
+    node->batch_awaited = true; /* at the end of this turn, not lazily */
+}
+
+/* How many of the own batches found, from the oldest on, are given up. */
+static size_t count_given_up(struct node *node, size_t oldest)
+{
+    struct given_up given_up = {0};
+    uint64_t restored = restored_from(node);
+
+    if (restored == 0 || node->own_count == 0) return 0;
+    if (!read_given_up(node, &given_up) || given_up.sequence != restored) {
+        given_up.sequence = restored;
+        given_up.last = node->own[(oldest + node->own_count - 1) % OWN_BATCHES_MAX].digest;
+        write_given_up(node, &given_up);
+    }
+    for (size_t i = node->own_count; i > 0; i--) {
+        if (digest_equal(&node->own[(oldest + i - 1) % OWN_BATCHES_MAX].digest, &given_up.last))
+            return i;
+    }
+    return 0; /* they are deleted */
+}
+
+/* ---- own batches that wait -------------------------------------------------------------------- */
+
 /* The timestamp of the oldest pre-block kept when older ones were forgotten; else 0. */
 static uint64_t forgotten_until_ms(struct node *node)
 {
@@ -127,10 +202,13 @@ void node_restore_batches(struct node *node)
 {
     size_t oldest = (node->own_next + OWN_BATCHES_MAX - node->own_count) % OWN_BATCHES_MAX;
     bool *waits = calloc(node->own_count + 1, sizeof *waits);
+    size_t given_up = count_given_up(node, oldest);
     size_t restored = 0;
+    size_t first;
 
     CHECK(waits != NULL);
-    for (size_t i = find_waiting(node, waits, oldest); i < node->own_count; i++) {
+    first = find_waiting(node, waits, oldest);
+    for (size_t i = given_up > first ? given_up : first; i < node->own_count; i++) {
         if (!waits[i]) continue;
         worker_restore(node->worker, &node->own[(oldest + i) % OWN_BATCHES_MAX]);
         restored++;

@@ -26,6 +26,8 @@
 #ifndef CONSENSUS_NODE_STORAGE_H
 #define CONSENSUS_NODE_STORAGE_H
 
+#include "consensus/core/dag.h"
+#include "consensus/core/ordering_record.h"
 #include "consensus/node/batch_log.h"
 #include "consensus/node/store.h"
 
@@ -35,10 +37,12 @@
 /* Keys of one READ_ROWS. */
 #define STORAGE_KEYS_MAX 256u
 
-/* Rows of one SCAN_ROWS, and bytes of one READ_ROWS or SCAN_ROWS (twice the largest mesh answer).
- */
+/* Rows of one SCAN_ROWS, and bytes of one READ_ROWS or SCAN_ROWS: the largest row there can be, an ordering
+ * record of the largest committee, is one of them. */
 #define STORAGE_ROWS_MAX       4096u
-#define STORAGE_ROWS_BYTES_MAX (1024u * 1024u)
+#define STORAGE_ROWS_BYTES_MAX (64u * 1024u * 1024u)
+_Static_assert(ORDERING_RECORD_BYTES_MAX(AUTHORITIES_MAX, DAG_ROUNDS) < STORAGE_ROWS_BYTES_MAX,
+               "any ordering record can be read");
 
 struct storage_options {
     struct store_options store; /* its directory holds meta/ (RocksDB) and batches/ (the log) */

@@ -1,6 +1,7 @@
 /* Forgetting: pre-blocks below a mark, and what only they need. */
 #include <stdlib.h>
 
+#include "consensus/core/checkpoint.h"
 #include "consensus/core/records.h"
 #include "consensus/node/storage_internal.h"
 
@@ -174,10 +175,30 @@ static void forget_below(struct storage *storage, const struct preblock_record *
     storage->oldest_round = record->header.round;
 }
 
-/* May the pre-block with this index become the oldest? */
-static bool may_be_oldest(const struct storage *storage, const struct preblock_record *record)
+/* Round of the anchor of the oldest final checkpoint; 0 when there is none. A node that starts from it needs
+ * what came after. */
+static round_t checkpoint_round(struct storage *storage)
 {
-    return record->header.round + RETAIN_ROUNDS_MIN <= storage->newest_round;
+    struct store_cursor *cursor =
+        store_cursor_open(storage->store, TABLE_CHECKPOINTS, (struct bytes){NULL, 0});
+    struct checkpoint_proof proof;
+    struct bytes key;
+    struct bytes value;
+    round_t round = 0;
+
+    if (store_cursor_next(cursor, &key, &value) && checkpoint_row_read(&proof, value) == OK &&
+        proof.quorum.count > 0)
+        round = proof.checkpoint.round;
+    return store_cursor_close(cursor) == OK ? round : 0;
+}
+
+/* May the pre-block with this index become the oldest? */
+static bool may_be_oldest(const struct storage *storage,
+                          const struct preblock_record *record,
+                          round_t checkpoint)
+{
+    return record->header.round <= checkpoint &&
+           record->header.round + RETAIN_ROUNDS_MIN <= storage->newest_round;
 }
 
 /* Goes from the oldest pre-block towards the mark for about SLICE_BATCHES batches. True when there
@@ -185,6 +206,7 @@ static bool may_be_oldest(const struct storage *storage, const struct preblock_r
 static bool forget_some(struct storage *storage, uint64_t mark)
 {
     uint64_t index = storage->now.oldest_index;
+    round_t checkpoint = checkpoint_round(storage);
     struct preblock_record record;
     uint8_t *bytes = NULL;
     uint32_t batches = 0;
@@ -197,7 +219,7 @@ static bool forget_some(struct storage *storage, uint64_t mark)
         uint8_t *next_bytes = NULL;
         done = index >= mark || index >= storage->now.newest_index ||
                read_record(storage, &next, &next_bytes, index + 1) != OK;
-        if (!done && !may_be_oldest(storage, &next)) {
+        if (!done && !may_be_oldest(storage, &next, checkpoint)) {
             free(next_bytes);
             done = true;
         }

@@ -23,7 +23,7 @@
 
 /* Version of the rows' meaning. A store of a newer one is refused; older ones would be migrated
  * here. */
-#define STORE_SCHEMA 1u
+#define STORE_SCHEMA 2u
 
 /* /proc/sys/kernel/random/boot_id with its terminating zero. */
 #define STORE_BOOT_ID_BYTES 37u

@@ -75,7 +75,12 @@ enum status store_identity_read(struct store *store, char *ret_error)
                             "%s: schema %u is newer than this program's %u, use the newer program",
                             store->path, identity->schema, STORE_SCHEMA);
     }
-    if (!done || identity->schema != STORE_SCHEMA) {
+    if (done && identity->schema != STORE_SCHEMA) {
+        return store_refuse(ret_error, ERR_VERSION,
+                            "%s: schema %u is older than this program's %u, start with --rejoin",
+                            store->path, identity->schema, STORE_SCHEMA);
+    }
+    if (!done) {
         return store_refuse(ret_error, ERR_CORRUPT,
                             "%s: corrupt store, start with --rejoin: no valid identity row",
                             store->path);

@@ -29,6 +29,7 @@
 
 static const char *const family_names[CORE_TABLES] = {
     [TABLE_META] = "meta",
+    [TABLE_CHECKPOINTS] = "checkpoints",
     [TABLE_ORDERING] = "ordering",
     [TABLE_PREBLOCKS] = "preblocks",
     [TABLE_PREBLOCK_CERTIFICATES] = "preblock_certificates",

@@ -316,6 +316,9 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
     case CORE_ACTION_SERVE_HEADER:
         answer_header(world, n, action);
         break;
+    case CORE_ACTION_SERVE_RECORDS:
+    case CORE_ACTION_RESTART:
+        CHECK(false); /* nobody forgets here: the simulator's part */
     case CORE_ACTION_LOOK_UP_BATCH:
         look_up(world, n, &action->digest);
         break;
