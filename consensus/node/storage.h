@@ -40,7 +40,7 @@
 /* Rows of one SCAN_ROWS, and bytes of one READ_ROWS or SCAN_ROWS: the largest row there can be, an ordering
  * record of the largest committee, is one of them. */
 #define STORAGE_ROWS_MAX       4096u
-#define STORAGE_ROWS_BYTES_MAX (64u * 1024u * 1024u)
+#define STORAGE_ROWS_BYTES_MAX (128u * 1024u * 1024u)
 _Static_assert(ORDERING_RECORD_BYTES_MAX(AUTHORITIES_MAX, DAG_ROUNDS) < STORAGE_ROWS_BYTES_MAX,
                "any ordering record can be read");
 
