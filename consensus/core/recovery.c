@@ -15,6 +15,7 @@ static uint64_t first_preblock(const struct core *core)
 {
     uint64_t first = u64_min(core->stored.certified_last, core->stored.preblock_last);
 
+    first = u64_max(first, core->attestor.certified); /* by a checkpoint */
     first = u64_max(first, u64_minus(core->stored.preblock_last, ATTESTOR_RING - 1));
     return u64_max(1, first);
 }
@@ -93,6 +94,17 @@ static enum status recover_ordering(struct core *core, struct bytes value)
     return OK;
 }
 
+/* The last pre-block, when a final checkpoint certifies it: after a start from that one it is all that is left
+ * of what was before, otherwise it is in its own table as well. */
+static void recover_checkpointed_preblock(struct core *core, const struct preblock *preblock)
+{
+    if (preblock->index == 0 || preblock->index != core->stored.preblock_last) return;
+    if (core->attestor.made == preblock->index) return;
+    attestor_note_made(&core->attestor, preblock);
+    core->chain = preblock_chain_after(preblock);
+    core->attestor.certified = preblock->index;
+}
+
 static enum status recover_checkpoint(struct core *core, struct bytes value)
 {
     struct checkpoint_proof proof;
@@ -101,7 +113,16 @@ static enum status recover_checkpoint(struct core *core, struct bytes value)
     if (proof.checkpoint.sequence <= core->checkpointer.made.checkpoint.sequence) return ERR_CORRUPT;
     if (proof.checkpoint.sequence > core->stored.ordering_last) return ERR_CORRUPT;
     checkpointer_recover(&core->checkpointer, &proof);
+    if (proof.quorum.count > 0) recover_checkpointed_preblock(core, &proof.checkpoint.preblock);
     return OK;
+}
+
+static bool is_checkpointed(const struct core *core, const struct preblock *preblock)
+{
+    struct digest digest;
+
+    preblock_digest(&digest, preblock);
+    return digest_equal(&digest, &core->chain.digest);
 }
 
 static enum status recover_preblock(struct core *core, struct bytes value)
@@ -109,6 +130,8 @@ static enum status recover_preblock(struct core *core, struct bytes value)
     struct preblock_record record;
 
     if (preblock_record_open(&record, value) != OK) return ERR_CORRUPT;
+    if (record.header.index == core->attestor.certified && is_checkpointed(core, &record.header))
+        return OK;
     if (record.header.index <= core->attestor.made) return ERR_CORRUPT;
     attestor_note_made(&core->attestor, &record.header);
     core->chain = preblock_chain_after(&record.header);
@@ -316,21 +339,6 @@ static void name_recovered(struct core *core)
     }
 }
 
-/* The pre-block of our newest checkpoint: it is certified by that, and after a start from one it is all that
- * is left of what was before. */
-static void recover_checkpointed_preblock(struct core *core)
-{
-    const struct preblock *preblock = &core->checkpointer.newest.checkpoint.preblock;
-
-    if (core->attestor.made == 0 && preblock->index > 0 &&
-        preblock->index == core->stored.preblock_last) {
-        attestor_note_made(&core->attestor, preblock);
-        core->chain = preblock_chain_after(preblock);
-    }
-    if (preblock->index <= core->attestor.made)
-        core->attestor.certified = u64_max(core->attestor.certified, preblock->index);
-}
-
 void core_start(struct core *core)
 {
     CHECK(!core->started);
@@ -339,7 +347,6 @@ void core_start(struct core *core)
     if (orderer_sequence(core->orderer) != core->stored.ordering_last) {
         core_alarm(core, "the last ordering record is missing");
     }
-    recover_checkpointed_preblock(core);
     core_recover_own_checkpoint(core);
     if (core->attestor.made != core->stored.preblock_last) {
         core_alarm(core, "the last pre-block is missing");

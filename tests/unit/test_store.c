@@ -282,11 +282,26 @@ static void a_newer_schema_is_refused(void **state)
     const struct store_options options = world_store_options(world, STORE_EXISTING);
     struct store *store = open_mode(world, STORE_INIT);
 
-    store->identity.schema = 2;
+    store->identity.schema = STORE_SCHEMA + 1;
     assert_int_equal(store_identity_write(store, true), OK);
     store_close(store);
     refused(world, &options, ERR_VERSION,
-            "%s/meta: schema 2 is newer than this program's 1, use the newer program");
+            "%s/meta: schema 3 is newer than this program's 2, use the newer program");
+    world_close(world);
+}
+
+static void an_older_schema_is_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_open();
+    const struct store_options options = world_store_options(world, STORE_EXISTING);
+    struct store *store = open_mode(world, STORE_INIT);
+
+    store->identity.schema = STORE_SCHEMA - 1;
+    assert_int_equal(store_identity_write(store, true), OK);
+    store_close(store);
+    refused(world, &options, ERR_VERSION,
+            "%s/meta: schema 1 is older than this program's 2, start with --rejoin");
     world_close(world);
 }
 
@@ -653,6 +668,7 @@ int main(void)
         cmocka_unit_test(init_never_overwrites),
         cmocka_unit_test(a_store_of_others_is_refused),
         cmocka_unit_test(a_newer_schema_is_refused),
+        cmocka_unit_test(an_older_schema_is_refused),
         cmocka_unit_test(unsynced_writes_of_another_boot_are_refused),
         cmocka_unit_test(rejoin_moves_what_is_there_aside_once),
         cmocka_unit_test(init_beside_a_lost_store_is_refused),
