@@ -56,6 +56,9 @@ void core_name_batches(struct core *core, const struct header *header, const str
             core_refuse(core, REFUSED_FULL, header->author);
             continue;
         }
+        /* It may leave the dedup window before this header is collected unordered. */
+        if (orderer_executed(core->orderer, &info->digest))
+            batch_table_entry(&core->batches, number)->executed = true;
         if (quorum != NULL) note_certified(core, number, quorum);
         core_look_up(core, number);
     }
@@ -85,7 +88,8 @@ static void settle_collected(struct core *core, uint32_t number)
 {
     struct batch_entry *entry = batch_table_entry(&core->batches, number);
 
-    if (!batch_entry_is_held(entry) || orderer_executed(core->orderer, &entry->digest)) {
+    if (!batch_entry_is_held(entry) || entry->executed ||
+        orderer_executed(core->orderer, &entry->digest)) {
         batch_table_forget(&core->batches, number);
     } else if (entry->author == core->self) {
         batch_table_make_nameable(&core->batches, number);
