@@ -123,18 +123,18 @@ enum core_action_kind {
     CORE_ACTION_SERVE_HEADER,  /* answer peer with `refs[0]` from TABLE_HEADERS */
     CORE_ACTION_SERVE_RECORDS, /* answer peer with ordering record `index` from byte `offset` on, and
                                   those before it (wire_record_body) */
-    CORE_ACTION_LOOK_UP_BATCH, /* is `digest` in the local batch log? then BATCH_STORED */
-    CORE_ACTION_FETCH_BATCH,   /* ask peer's bulk link for `digest` */
+    CORE_ACTION_LOOK_UP_BATCH,     /* is `digest` in the local batch log? then BATCH_STORED */
+    CORE_ACTION_FETCH_BATCH,       /* ask peer's bulk link for `digest` */
     CORE_ACTION_ACKNOWLEDGE_BATCH, /* tell the author `peer` that `digest` is durable here */
     CORE_ACTION_BATCH_CERTIFIED,   /* own batch `digest` is in a certified header, durable here */
     CORE_ACTION_BATCH_DROPPED, /* nothing live names `digest`: forget it, if it is not executed */
     CORE_ACTION_DELIVER,       /* pre-block `index`, made and durable: `record` */
     CORE_ACTION_CERTIFY,       /* pre-block `index` has its certificate: `message` is the quorum */
     CORE_ACTION_READY,         /* rejoin or first sync is over */
-    CORE_ACTION_RESTART, /* the store holds another history now, from a checkpoint: when that is
+    CORE_ACTION_RESTART,  /* the store holds another history now, from a checkpoint: when that is
                             durable, build the core anew from it, as after a start */
-    CORE_ACTION_CUT_PEER,      /* a peer's own link carried a bad signature: close it */
-    CORE_ACTION_ALARM,         /* `reason`: stop the process; something impossible was seen */
+    CORE_ACTION_CUT_PEER, /* a peer's own link carried a bad signature: close it */
+    CORE_ACTION_ALARM,    /* `reason`: stop the process; something impossible was seen */
 };
 
 /* A vertex by name. */
@@ -279,8 +279,8 @@ bool core_is_full(const struct core *core, authority_t author);
     X(SYNC, "range sync from")                   \
     X(FETCH, "fetch batch from")                 \
     X(REFUSED, "refused message from")           \
-    X(REJOINED, "rejoined above")              \
-    X(CHECKPOINT, "checkpoint final")          \
+    X(REJOINED, "rejoined above")                \
+    X(CHECKPOINT, "checkpoint final")            \
     X(RESTORED, "starts again from checkpoint")
 enum core_trace_kind {
 #define CORE_TRACE_ENUM(name, text) TRACE_##name,

@@ -46,8 +46,7 @@ static void final_now(struct core *core)
 {
     const struct checkpointer *checkpointer = &core->checkpointer;
     const struct checkpoint_proof *newest = &checkpointer->newest;
-    uint64_t kept =
-        checkpointer->older > 0 ? checkpointer->older : newest->checkpoint.sequence;
+    uint64_t kept = checkpointer->older > 0 ? checkpointer->older : newest->checkpoint.sequence;
 
     CHECK(newest->checkpoint.sequence <= core->cut + 1);
     core_persist_checkpoint(core, newest);
@@ -71,9 +70,8 @@ static void try_finish(struct core *core)
 
 static struct wire_attestation sign(const struct core *core, const struct checkpoint_proof *made)
 {
-    struct wire_attestation signature = {.index = made->checkpoint.sequence,
-                                         .digest = made->digest,
-                                         .authority = core->self};
+    struct wire_attestation signature = {
+        .index = made->checkpoint.sequence, .digest = made->digest, .authority = core->self};
 
     crypto_sign(&signature.signature, SCOPE_CHECKPOINT, &made->digest, &core->options.key);
     return signature;
@@ -180,8 +178,7 @@ void core_recv_checkpoint(struct core *core, authority_t peer, struct reader *re
     }
     status = checkpointer_take(&core->checkpointer, proof);
     if (status == OK) final_now(core);
-    if (status == ERR_CONFLICT)
-        core_alarm(core, "a final checkpoint of another history than ours");
+    if (status == ERR_CONFLICT) core_alarm(core, "a final checkpoint of another history than ours");
 }
 
 void core_recv_want_records(struct core *core, authority_t peer, struct reader *reader)

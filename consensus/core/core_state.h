@@ -166,7 +166,8 @@ struct core {
     uint64_t cut; /* sequence of the last record whose pre-blocks are made */
 
     uint64_t *served_us; /* per peer: when a range was served last */
-    uint64_t *proved_us; /* per peer: when it was sent our newest checkpoint last, for its late signature */
+    uint64_t *
+        proved_us; /* per peer: when it was sent our newest checkpoint last, for its late signature */
     uint64_t retry_at_us;
     uint64_t retry_delay_us;
     uint64_t attest_at_us; /* when the newest attestation is sent again */

@@ -85,7 +85,8 @@ static enum status recover_ordering(struct core *core, struct bytes value)
     enum status status = ordering_record_open(&record, value);
 
     if (status != OK) return ERR_CORRUPT;
-    if (record.sequence > core->stored.ordering_last) return OK; /* of a start from a checkpoint that did not end */
+    if (record.sequence > core->stored.ordering_last)
+        return OK; /* of a start from a checkpoint that did not end */
     status = orderer_replay(core->orderer, core->dag, value);
     if (status != OK) return status;
     if (record.sequence <= core->cut) return OK;
@@ -110,7 +111,8 @@ static enum status recover_checkpoint(struct core *core, struct bytes value)
     struct checkpoint_proof proof;
 
     if (checkpoint_row_read(&proof, value) != OK) return ERR_CORRUPT;
-    if (proof.checkpoint.sequence <= core->checkpointer.made.checkpoint.sequence) return ERR_CORRUPT;
+    if (proof.checkpoint.sequence <= core->checkpointer.made.checkpoint.sequence)
+        return ERR_CORRUPT;
     if (proof.checkpoint.sequence > core->stored.ordering_last) return ERR_CORRUPT;
     checkpointer_recover(&core->checkpointer, &proof);
     if (proof.quorum.count > 0) recover_checkpointed_preblock(core, &proof.checkpoint.preblock);

@@ -454,8 +454,8 @@ bool synchronizer_request(struct synchronizer *synchronizer,
     }
     if (free_request == NULL || !first_is_slow) return false;
     if (!peer_choose(synchronizer, ret_peer, quorum_round, now_us)) return false;
-    *free_request = (struct sync_request){
-        .active = true, .peer = *ret_peer, .after = after, .sent_us = now_us};
+    *free_request =
+        (struct sync_request){.active = true, .peer = *ret_peer, .after = after, .sent_us = now_us};
     return true;
 }
 

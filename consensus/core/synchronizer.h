@@ -65,8 +65,8 @@ struct chunk_item {
 struct chunk {
     enum chunk_state state;
     authority_t peer;
-    bool last;   /* the peer's answer was complete */
-    bool ranged; /* it answers a range request */
+    bool last;     /* the peer's answer was complete */
+    bool ranged;   /* it answers a range request */
     round_t first; /* lowest round in it; 0: empty */
     uint32_t count;
     uint32_t next;  /* item to work on: downward while verifying, upward after that */
@@ -88,9 +88,10 @@ struct sync_peer {
     round_t claimed;          /* highest certified round it claimed or showed */
     uint64_t certified_index; /* newest certified pre-block it claimed */
     uint64_t marked_until_us; /* not asked before */
-    round_t beyond; /* the round that its last answer to a range should have begun with and did not: it
+    round_t
+        beyond; /* the round that its last answer to a range should have begun with and did not: it
                        holds nothing so low any more; 0: it does */
-    bool heard;               /* it said where it is since it is up */
+    bool heard; /* it said where it is since it is up */
     bool rejoining;
     bool up;
 };

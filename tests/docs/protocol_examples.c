@@ -17,6 +17,7 @@
 #include "common/preblock.h"
 #include "consensus/core/attestor.h"
 #include "consensus/core/certifier.h"
+#include "consensus/core/checkpoint.h"
 #include "consensus/core/ordering_record.h"
 #include "consensus/core/records.h"
 #include "consensus/core/schedule.h"
@@ -474,6 +475,40 @@ static void show_bulk_frames(const struct world *world)
     print_frame("WANT_BATCH", &writer);
 }
 
+/* ---- checkpoints ----------------------------------------------------------------------------- */
+
+static void show_checkpoint(const struct world *world)
+{
+    static uint8_t memory[CHECKPOINT_ROW_BYTES_MAX];
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct checkpoint checkpoint = {.epoch = world->committee.epoch,
+                                    .sequence = CHECKPOINT_INTERVAL,
+                                    .round = 120,
+                                    .preblock = world->preblock};
+    struct wire_attestation signature = {.index = CHECKPOINT_INTERVAL};
+    struct bytes part = {(const uint8_t *)"record", 6};
+
+    crypto_hash_one(&checkpoint.record, part.data, part.len);
+    checkpoint_encode(&writer, &checkpoint);
+    print_hex("checkpoint at ordering record 100, whose bytes are \"record\" here", memory,
+              writer.len);
+    checkpoint_digest(&signature.digest, &checkpoint);
+    print_hex("its digest", signature.digest.bytes, 32);
+    crypto_sign(&signature.signature, SCOPE_CHECKPOINT, &signature.digest, &world->keys[0]);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_checkpoint_signature(&writer, &signature);
+    print_frame("CHECKPOINT_SIGNATURE of member 0", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_want_checkpoint(&writer, 7);
+    print_frame("WANT_CHECKPOINT above ordering record 7", &writer);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_want_records(&writer, 100, 0);
+    print_frame("WANT_RECORDS from 100 downward", &writer);
+    (void)wire_record_body(&part, memory, 100, 0, part, false);
+    writer = (struct writer){.data = memory, .len = part.len, .capacity = sizeof memory};
+    print_frame("RECORD 100, whole, the last of the answer", &writer);
+}
+
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 static void show_limits(const struct world *world)
@@ -491,6 +526,8 @@ static void show_limits(const struct world *world)
            PREBLOCK_BYTES_MAX);
     printf("| gc_depth; dedup window, rounds | %u; %u |\n", GC_DEPTH, 2 * GC_DEPTH);
     printf("| schedule window, ordering records | %u |\n", SCHEDULE_WINDOW);
+    printf("| ordered anchors from one checkpoint to the next; kept | %u; 2 |\n",
+           CHECKPOINT_INTERVAL);
     printf("| rounds of the DAG above gc_round | %u |\n", DAG_ROUNDS);
     printf("| rounds whose headers and votes are kept | %u |\n", CERTIFIER_ROUNDS);
     printf("| suspended certificates | %u |\n", SUSPENDED_MAX);
@@ -566,11 +603,22 @@ static const struct {
     const char *name;
     void (*show)(const struct world *world);
 } blocks[] = {
-    {"keys", show_keys},         {"committee", show_committee}, {"batch", show_batch},
-    {"header", show_header},     {"vote", show_vote},           {"certificate", show_certificate},
-    {"leaders", show_leaders},   {"preblock", show_preblock},   {"ordering", show_ordering},
-    {"record", show_record},     {"hello", show_hello},         {"control", show_control_frames},
-    {"bulk", show_bulk_frames},  {"limits", show_limits},       {"timing", show_timing},
+    {"keys", show_keys},
+    {"committee", show_committee},
+    {"batch", show_batch},
+    {"header", show_header},
+    {"vote", show_vote},
+    {"certificate", show_certificate},
+    {"leaders", show_leaders},
+    {"preblock", show_preblock},
+    {"ordering", show_ordering},
+    {"checkpoint", show_checkpoint},
+    {"record", show_record},
+    {"hello", show_hello},
+    {"control", show_control_frames},
+    {"bulk", show_bulk_frames},
+    {"limits", show_limits},
+    {"timing", show_timing},
     {"envelope", show_envelope},
 };
 

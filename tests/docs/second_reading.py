@@ -233,6 +233,17 @@ def build():
     )
     out["envelope digest"] = digest(body)
 
+    checkpoint = b"\1" + uint(0, 8) + uint(100, 8) + uint(120, 8) + digest(b"record") + preblock
+    signature = uint(100, 8) + digest(checkpoint) + uint(0, 2) + sign(SEEDS[0], 11, digest(checkpoint))
+    out['checkpoint at ordering record 100, whose bytes are "record" here'] = checkpoint
+    out["its digest"].append(digest(checkpoint))
+    out["CHECKPOINT_SIGNATURE of member 0"] = frame(bytes([14]) + signature)
+    out["WANT_CHECKPOINT above ordering record 7"] = frame(bytes([16]) + uint(7, 8))
+    out["WANT_RECORDS from 100 downward"] = frame(bytes([17]) + uint(100, 8) + uint(0, 4))
+    out["RECORD 100, whole, the last of the answer"] = frame(
+        bytes([18]) + uint(100, 8) + uint(0, 4) + uint(6, 4) + b"\1record"
+    )
+
     leaders = [int.from_bytes(digest(committee, uint(r, 8))[:8], "little") % 4 for r in range(1, 17)]
     out["leaders of rounds 1 to 16, nobody excluded: " + " ".join(map(str, leaders))] = b""
     return out

@@ -321,6 +321,8 @@ void adversary_control(struct world *world, const struct sim_event *event)
     if (world->adversary.passive || !has(world, FAULT_JUNK) || packet->len == 0) return;
     if (packet->data[0] == WIRE_WANT || packet->data[0] == WIRE_WANT_RANGE)
         junk_answer(world, event->node, event->peer);
+    if (packet->data[0] == WIRE_WANT_CHECKPOINT) junk_checkpoint(world, event->node, event->peer);
+    if (packet->data[0] == WIRE_WANT_RECORDS) junk_record(world, event->node, event);
 }
 
 void adversary_bulk(struct world *world, const struct sim_event *event)
@@ -333,7 +335,12 @@ void adversary_bulk(struct world *world, const struct sim_event *event)
     memcpy(digest.bytes, event->packet->data + 2, 32);
     memcpy(body + 2, digest.bytes, 32);
     uint64_t batch = registry_find_batch(&world->registry, &digest);
-    if (batch == UINT64_MAX) return;
+    if (has(world, FAULT_JUNK) && random_chance(&world->adversary.random, 300000)) {
+        body[0] = WIRE_NO_BATCH;
+        batch = UINT64_MAX;
+    } else if (batch == UINT64_MAX) {
+        return;
+    }
     struct packet *packet = packet_new(body, sizeof body);
     packet->batch = batch;
     network_send(world, event->node, event->peer, packet, true);

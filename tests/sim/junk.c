@@ -22,7 +22,7 @@ static size_t noise(struct random *random)
     size_t len = 1 + random_below(random, random_chance(random, 100000) ? JUNK_BYTES_MAX : 200);
 
     random_bytes(random, body, len);
-    if (random_chance(random, 800000)) body[0] = (uint8_t)random_between(random, 1, 14);
+    if (random_chance(random, 800000)) body[0] = (uint8_t)random_between(random, 1, 19);
     return len;
 }
 
@@ -261,7 +261,10 @@ void junk_send(struct world *world, authority_t member)
     bool known = false; /* may get votes: checkers and accomplices are to know it */
 
     if (target == member) return;
-    switch (random_below(random, 11)) {
+    switch (random_below(random, 12)) {
+    case 11:
+        junk_checkpoint_signature(world, member, target);
+        return;
     case 0:
         len = noise(random);
         break;

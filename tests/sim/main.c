@@ -92,12 +92,13 @@ static void print_totals(const struct totals *totals, double seconds)
            (double)totals->simulated_us / 1e6 / seconds, (unsigned long long)totals->events,
            (unsigned long long)totals->steps, (unsigned long long)totals->vertices,
            (unsigned long long)totals->preblocks);
-    printf("%llu crashes, %llu power losses, %llu wipes, %llu starts from a checkpoint, %llu partitions, %llu twin headers; "
+    printf("%llu crashes, %llu power losses, %llu wipes, %llu starts from a checkpoint, %llu "
+           "partitions, %llu twin headers; "
            "slowest recovery %.2f s\n",
            (unsigned long long)totals->crashes, (unsigned long long)totals->power_losses,
            (unsigned long long)totals->wipes, (unsigned long long)totals->restores,
-           (unsigned long long)totals->partitions,
-           (unsigned long long)totals->twins, (double)totals->recovered_us_max / 1e6);
+           (unsigned long long)totals->partitions, (unsigned long long)totals->twins,
+           (double)totals->recovered_us_max / 1e6);
 }
 
 /* "A..B", divided by SIM_SEEDS percent when that is set, for slow builds. */

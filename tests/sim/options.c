@@ -195,14 +195,15 @@ void sim_options_text(char *ret, size_t len, const struct sim_options *options)
         size_t used = strlen(faults);
         snprintf(faults + used, sizeof faults - used, "%s%s", used > 0 ? "," : "", fault_names[i]);
     }
-    snprintf(ret, len,
-             "--seed %llu --nodes %u --seconds %u --heal %u --stride %u --fast %d --unequal %d "
-             "--prune %d --faults %s --bug %s --check %u --delay-min %llu --delay-mean %llu --sync %llu "
-             "--rate %u --bytes %u",
-             (unsigned long long)options->seed, options->nodes, options->seconds,
-             options->heal_seconds, options->stride, options->fast, options->unequal, options->prune,
-             faults[0] != '\0' ? faults : "none", bug_names[options->bug], options->check_every,
-             (unsigned long long)options->delay_us_min, (unsigned long long)options->delay_us_mean,
-             (unsigned long long)options->sync_us_mean, options->batches_per_minute,
-             options->batch_bytes);
+    snprintf(
+        ret, len,
+        "--seed %llu --nodes %u --seconds %u --heal %u --stride %u --fast %d --unequal %d "
+        "--prune %d --faults %s --bug %s --check %u --delay-min %llu --delay-mean %llu --sync %llu "
+        "--rate %u --bytes %u",
+        (unsigned long long)options->seed, options->nodes, options->seconds, options->heal_seconds,
+        options->stride, options->fast, options->unequal, options->prune,
+        faults[0] != '\0' ? faults : "none", bug_names[options->bug], options->check_every,
+        (unsigned long long)options->delay_us_min, (unsigned long long)options->delay_us_mean,
+        (unsigned long long)options->sync_us_mean, options->batches_per_minute,
+        options->batch_bytes);
 }

@@ -46,7 +46,8 @@ enum sim_fault {
     X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */              \
     X(CERTIFICATES, "certificates") /* accepted certificates are never written */       \
     X(SYNC, "sync")                 /* sends do not wait for the sync */                \
-    X(LOG, "log")                   /* batches are called durable before they are */
+    X(LOG, "log")                   /* batches are called durable before they are */    \
+    X(GIVEN_UP, "given-up")         /* own batches of before a checkpoint are named again */
 
 enum sim_bug {
 #define SIM_BUG_ENUM(name, text) BUG_##name,

@@ -97,7 +97,7 @@ void node_restore(struct sim_node *node)
     node->disk.keeps = DISK_KEEPS_ALL;
     node_crash(node);
     node->disk.keeps = DISK_KEEPS_SOME;
-    give_up_batches(node);
+    if (node->world->options.bug != BUG_GIVEN_UP) give_up_batches(node);
     node->delivered = u64_max(node->delivered, proof.checkpoint.preblock.index);
     node->world->faults.restores++;
     node_start(node);

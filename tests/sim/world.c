@@ -122,6 +122,7 @@ static uint32_t dropped_tables(enum sim_bug bug)
     case BUG_NONE:
     case BUG_SYNC:
     case BUG_LOG:
+    case BUG_GIVEN_UP:
     case SIM_BUGS:
         return 0;
     }

@@ -300,12 +300,10 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
         world_table_erase(table, 0, world_table_lower(table, action->key));
         break;
     case CORE_ACTION_SEND:
+        post_message(world, n, action->peer, action->message);
+        break;
     case CORE_ACTION_BROADCAST:
-        if (action->kind == CORE_ACTION_SEND) {
-            post_message(world, n, action->peer, action->message);
-        } else {
-            send_all(world, n, action->message);
-        }
+        send_all(world, n, action->message);
         break;
     case CORE_ACTION_SERVE_CERTIFICATES:
         answer_certificates(world, n, action);
@@ -316,9 +314,6 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
     case CORE_ACTION_SERVE_HEADER:
         answer_header(world, n, action);
         break;
-    case CORE_ACTION_SERVE_RECORDS:
-    case CORE_ACTION_RESTART:
-        CHECK(false); /* nobody forgets here: the simulator's part */
     case CORE_ACTION_LOOK_UP_BATCH:
         look_up(world, n, &action->digest);
         break;
@@ -328,6 +323,8 @@ static void perform(struct world *world, uint32_t n, const struct core_action *a
     case CORE_ACTION_ACKNOWLEDGE_BATCH:
         acknowledge(world, n, action);
         break;
+    case CORE_ACTION_SERVE_RECORDS: /* nobody forgets here: the simulator's part */
+    case CORE_ACTION_RESTART:
     case CORE_ACTION_BATCH_CERTIFIED:
     case CORE_ACTION_BATCH_DROPPED:
     case CORE_ACTION_CUT_PEER:
