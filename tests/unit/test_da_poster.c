@@ -11,6 +11,7 @@
 #include "common/batch.h"
 #include "common/crypto.h"
 #include "sequencer/da_poster.h"
+#include "sequencer/slots.h"
 
 #define PREBLOCKS    40u
 #define LEVELS_MAX   4000
@@ -538,9 +539,9 @@ static void sequencers_take_turns(void **state)
         assert_true(levels++ < LEVELS_MAX);
         rollup_level(&rollup);
         uint32_t who = both_post(posters, &rollup, false);
-        uint32_t owner = (uint32_t)rollup.level / DA_SLOT_LEVELS % 2;
+        uint32_t owner = (uint32_t)rollup.level / SLOT_LEVELS % 2;
         assert_true((who & ~(1u << owner)) == 0);
-        if (rollup.level % DA_SLOT_LEVELS < DA_SLOT_WAIT) assert_int_equal(who, 0);
+        if (rollup.level % SLOT_LEVELS < SLOT_WAIT_LEVELS) assert_int_equal(who, 0);
     }
     for (uint32_t s = 0; s < 2; s++)
         da_poster_free(posters[s]);
@@ -563,11 +564,11 @@ static void a_standby_takes_over_from_a_dead_owner(void **state)
     /* posters[1] is sequencer 0, the standby; nobody else lives. */
     uint32_t who = 0;
     while (who == 0) {
-        assert_true(++waited < 2 * DA_SLOT_LEVELS);
+        assert_true(++waited < 2 * SLOT_LEVELS);
         rollup_level(&rollup);
         who = both_post(posters, &rollup, true);
     }
-    assert_int_equal(rollup.level / DA_SLOT_LEVELS % 2, 1);
+    assert_int_equal(rollup.level / SLOT_LEVELS % 2, 1);
     /* The first level shows that something is pending; 4 + 3 more pass. */
     assert_int_equal(waited, 1 + 4 + 3);
     for (uint32_t s = 0; s < 2; s++)

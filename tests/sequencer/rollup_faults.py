@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""A rollup node that misbehaves, between it and consensus one, two, three sequencers that take turns.
+
+Four nodes certify what a client submits. dsn-rollup drops, delays, duplicates and shuffles operations, answers 500,
+hangs, undoes blocks, and is killed and started again, as the sequencers are. Then the faults end, and
+
+- the rollup has applied exactly the certified pre-blocks, each once and in order: its digest, its application's
+  running root, and the transactions of each block are those of a stream that a listener verified;
+- what was ever final on the rollup is a prefix of that stream;
+- every sequencer has found its place again: the state it read is the rollup's, nothing is left to post, no alarm.
+
+Every wait has a deadline. With --rounds N the faults come N times, by other seeds."""
+
+import faulthandler
+import json
+import random
+import threading
+import time
+
+from world import check, digest, free_port_base, request, root_of, until
+import harness
+from harness import EXPORT, TRANSACTIONS, Cluster, check_dense, main, step
+
+BLOCK_TIME = "100ms"
+KEYS = 3
+
+# Sequencers, and seconds under faults.
+PHASES = ((1, 8), (2, 8), (3, 12))
+
+# Longest time in which everything that is certified must be applied once the faults are over.
+DRAIN_SECONDS = 45
+
+
+def draw_faults(generator):
+    return (f"drop={generator.randrange(5, 16)}%,delay=20%:{generator.randrange(1, 6)},duplicate=15%,reorder=40%,"
+            f"error={generator.randrange(2, 8)}%,hang=2%:{generator.randrange(100, 900)},"
+            f"reorg={generator.randrange(3, 10)}%:2,seed={generator.randrange(1 << 32)}")
+
+
+class World(Cluster):
+    """Four nodes, a rollup node, sequencers."""
+
+    def __init__(self, directory, build):
+        super().__init__(directory, build, count=4)
+        self.ports = free_port_base(8)
+        self.rollup = None
+        self.sequencers = []
+        self.lives = 0
+        self.done = {}  # what the faults did, over all lives of the rollup node
+
+    # ---- the rollup node ----
+
+    def start_rollup(self, faults):
+        self.lives += 1
+        self.rollup = self.spawn(
+            [self.build / "rollup-kernel/dsn-rollup", "--kernel", self.directory / "kernel.wasm", "--data-dir",
+             self.directory / "rollup", "--rpc-port", self.ports, "--block-time", BLOCK_TIME, "--batching-keys", KEYS,
+             "--faults", faults], "rollup")
+        until(lambda: self.admin("faults") is not None, 20, lambda: f"the rollup node answers: {self.rollup.tail()}")
+
+    def ask_rollup(self, path, body=None):
+        return request(f"http://127.0.0.1:{self.ports}{path}", body)
+
+    def admin(self, what, body=None):
+        code, text, _ = self.ask_rollup(f"/admin/{what}", body)
+        return json.loads(text) if code == 200 else None
+
+    def keep_counts(self):
+        """Adds up what a life of the rollup node did, before it ends."""
+        for name, count in (self.admin("faults") or {"counts": {}})["counts"].items():
+            self.done[name] = self.done.get(name, 0) + count
+
+    def kill_rollup(self):
+        self.keep_counts()
+        self.rollup.kill()
+
+    def value(self, path, block="head"):
+        """Of the rollup's storage; None when it is not there or the answer did not come."""
+        code, text, _ = self.ask_rollup(f"/global/block/{block}/durable/wasm_2_0_0/value?key={path}")
+        return json.loads(text) if code == 200 else None
+
+    def applied(self):
+        return int(self.value("/index") or "0", 16)
+
+    # ---- sequencers ----
+
+    def start_sequencer(self, which, count):
+        nodes = [1 + (which + i) % self.count for i in range(2)]
+        process = self.spawn(
+            [self.build / "sequencer/dsn-sequencer", "--committee", self.committee, "--kernel",
+             self.directory / "kernel.wasm", "--rpc-addr", "127.0.0.1", "--rpc-port", self.ports + 1 + which,
+             "--rollup-node-url", f"http://127.0.0.1:{self.ports}", "--batching-keys", KEYS,
+             "--primary-node-url", ",".join(self.url(n, EXPORT) for n in nodes),
+             "--worker-node-url", ",".join(self.url(n, TRANSACTIONS) for n in nodes),
+             "--sequencers", count, "--node-id", which + 1, "--log-level", "debug"], f"sequencer-{which + 1}")
+        if which < len(self.sequencers):
+            self.sequencers[which] = process
+        else:
+            self.sequencers.append(process)
+
+    def status_of(self, which):
+        code, text, _ = request(f"http://127.0.0.1:{self.ports + 1 + which}/status")
+        return json.loads(text) if code == 200 else {}
+
+    def check_alive(self):
+        for which, process in enumerate(self.sequencers):
+            check(process.is_alive(), f"sequencer {which + 1} ended: {process.tail()}")
+        check(self.rollup.is_alive(), f"the rollup node ended: {self.rollup.tail()}")
+
+    def stop_sequencers(self):
+        for process in self.sequencers:
+            process.kill()
+        self.sequencers = []
+
+
+class Watch(threading.Thread):
+    """Looks at what is final on the rollup, all the time."""
+
+    def __init__(self, world):
+        super().__init__(daemon=True)
+        self.world = world
+        self.running = True
+        self.digests = {}
+        self.wrong = None
+
+    def look(self):
+        """One final state: (life, index, digest). Read by the block's hash, so of one moment."""
+        life = self.world.lives
+        code, text, _ = self.world.ask_rollup("/global/block/finalized/hash")
+        if code != 200:
+            return None
+        block = json.loads(text)
+        index, found = self.world.value("/index", block), self.world.value("/digest", block)
+        return (life, int(index, 16), found) if index and found and life == self.world.lives else None
+
+    def run(self):
+        last = (0, 0)
+        while self.running and not self.wrong:
+            seen = self.look()
+            if seen:
+                life, index, found = seen
+                if life == last[0] and index < last[1]:
+                    self.wrong = f"pre-block {last[1]} was final, then {index} was the last one"
+                if self.digests.setdefault(index, found) != found:
+                    self.wrong = f"pre-block {index} was final as {self.digests[index]}, then as {found}"
+                last = (life, index)
+            time.sleep(0.03)
+
+    def stop(self):
+        self.running = False
+        self.join(30)
+
+
+def misbehave(world, generator, count, faults, seconds):
+    """Faults for so long, with processes that end at any moment and come back."""
+    killed = reorgs = 0
+    begun = world.applied()
+    end = time.monotonic() + seconds
+    while (now := time.monotonic()) < end:
+        time.sleep(min(end - now, generator.uniform(0.2, 2.0)))
+        world.check_alive()
+        what = generator.choice(("rollup", "sequencer", "sequencer", "reorg", "reorg", "nothing"))
+        if what == "rollup":
+            world.kill_rollup()
+            time.sleep(generator.uniform(0, 0.5))
+            world.start_rollup(faults)
+            killed += 1
+        elif what == "sequencer":
+            which = generator.randrange(count)
+            world.sequencers[which].kill()
+            time.sleep(generator.uniform(0, 0.5))
+            world.start_sequencer(which, count)
+            killed += 1
+        elif what == "reorg":
+            reorgs += world.admin(f"reorg?levels={generator.randrange(1, 3)}", b"") is not None
+    step(f"{count} sequencers under {faults}: {killed} kills, {reorgs} reorgs by hand, applied {begun} -> {world.applied()}")
+
+
+def recovers(world, count, listener, seconds=DRAIN_SECONDS):
+    """Without faults: everything that is certified is applied, and every sequencer knows it."""
+    check((world.admin("faults", b"") or {}).get("faults") == "", "the faults end")
+    last = listener.last_id
+    begun = time.monotonic()
+
+    def where():
+        return (f"applied {world.applied()} of {last}; {[world.status_of(w) for w in range(count)]} "
+                f"{[s.tail() for s in world.sequencers]}")
+
+    until(lambda: world.applied() >= last, seconds, lambda: f"everything certified is applied: {where()}")
+
+    def in_place(which):
+        status = world.status_of(which)
+        return (status.get("ready") == 1 and status["accepted_index"] == status["applied_index"] >= last and
+                status["lag_preblocks"] == 0 and status["outstanding_bytes"] == 0 and status["optimistic_index"] >= last)
+
+    for which in range(count):
+        until(lambda which=which: in_place(which), 20, lambda which=which: f"sequencer {which + 1} is in place: {where()}")
+    world.check_alive()
+    again = [world.status_of(w)["messages_posted_again_total"] for w in range(count)]
+    step(f"{count} sequencers: {last} certified, all applied {time.monotonic() - begun:.1f} s after the faults; posted "
+         f"again since their last start: {again}")
+
+
+def check_history(world, items, watch):
+    check_dense(items)
+    check(not watch.wrong, watch.wrong)
+    for index, found in watch.digests.items():
+        check(index == 0 or found == items[index - 1].digest.hex(),
+              f"pre-block {index} was final on the rollup as {found}, certified is {items[index - 1].digest.hex()}")
+    preblocks = [(item.id, item.digest.hex(), item.transactions) for item in items]
+    check(world.applied() == len(items), f"applied {world.applied()}, certified {len(items)}")
+    check(int(world.value("/accepted"), 16) == len(items), "more is accepted than applied")
+    check(world.value("/digest") == preblocks[-1][1], "the rollup applied another history")
+    check(world.value("/state/app/root") == root_of(preblocks).hex(),
+          "the application did not see each transaction once and in order")
+    for index, _, transactions in preblocks[-1000:]:
+        count, length = len(transactions), bytearray()
+        while count >= 128:
+            length.append(count & 127 | 128)
+            count >>= 7
+        length.append(count)
+        expected = (bytes(length) + b"".join(digest(t) for t in transactions)).hex()
+        check(world.value(f"/blocks/{index}") == expected, f"block {index} holds other transactions")
+    for path in ("/fault/skipped", "/fault/faulty"):
+        check(int(world.value(path) or "0", 16) == 0, path)
+    code, pages, _ = world.ask_rollup("/global/block/head/durable/wasm_2_0_0/subkeys?key=/pages")
+    check(code == 200 and json.loads(pages) == [], f"pages are left: {pages}")
+    step(f"{len(items)} pre-blocks, {sum(len(i.transactions) for i in items)} transactions: once each, in order; "
+         f"{len(watch.digests)} final states seen on the way")
+
+
+def check_faults_happened(world):
+    """A test of faults that did not occur proves nothing."""
+    world.keep_counts()
+    step("done to it: " + ", ".join(f"{name} {count}" for name, count in world.done.items()))
+    for name in ("operations_dropped", "operations_delayed", "operations_duplicated", "blocks_shuffled", "reorgs",
+                 "undone_operations_lost", "undone_operations_returned", "reads_failed", "reads_hung"):
+        check(world.done[name] > 0, f"{name}: none")
+
+
+def test(args, directory, clusters):
+    # Whatever happens, this ends: the children die with it.
+    faulthandler.dump_traceback_later(300 * harness.SLOW * args.rounds, exit=True)
+    seed = args.seed if args.seed is not None else random.randrange(1 << 32)
+    step(f"--seed {seed}")
+    generator = random.Random(seed)
+    world = World(directory, args.build)
+    clusters.append(world)
+    world.make_committee()
+    world.start_all("--init")
+    world.run(world.tool("dsn"), "pack-kernel", "--kernel", args.build / "rollup-kernel/kernel.wasm", "--committee",
+              world.committee, "--output", directory / "kernel.wasm")
+    listener = world.verify(4, flags=["--certified"])
+    watch = Watch(world)
+    world.start_rollup("")
+    watch.start()
+    acknowledged = []
+    for number in range(args.rounds):
+        for count, seconds in PHASES:
+            faults = draw_faults(generator)
+            for which in range(count):
+                world.start_sequencer(which, count)
+            check(world.admin("faults", faults.encode()) is not None, "POST /admin/faults")
+            load = world.submit([1, 2, 3, 4], f"faults-{number}-{count}", "--interval", "25ms", "--window", "8",
+                                level="certified", size=3000)
+            misbehave(world, generator, count, faults, seconds)
+            promised = load.stop()
+            check(len(promised) > seconds, f"{len(promised)} transactions were acknowledged: {load.failed[-2:]}")
+            acknowledged += promised
+            recovers(world, count, listener)
+            if count < PHASES[-1][0]:
+                world.stop_sequencers()
+    until(lambda: world.applied() == listener.last_id and world.applied() > 0, DRAIN_SECONDS, "the last pre-block is applied")
+    watch.stop()
+    items = listener.stop()
+    check_history(world, items, watch)
+    seen = {t for item in items for t in item.transactions}
+    check(all(promise.transaction in seen for promise in acknowledged), "an acknowledged transaction is nowhere")
+    check_faults_happened(world)
+    faulthandler.cancel_dump_traceback_later()
+
+
+def options(parser):
+    parser.add_argument("--rounds", type=int, default=1, help="how often the faults come")
+    parser.add_argument("--seed", type=int, help="what the faults and kills follow from")
+
+
+if __name__ == "__main__":
+    main(__doc__, test, options)
