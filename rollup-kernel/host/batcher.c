@@ -28,7 +28,7 @@ struct operation_list {
 /* Messages of a block's operations: all of its bytes in the shortest ones. */
 #define BLOCK_MESSAGES_MAX (BATCHER_OPERATIONS_PER_BLOCK * INBOX_OPERATION_BYTES_MAX / 5u)
 
-/* Invariants: the levels of `done` do not fall; each message but the queue's is in one operation. */
+/* Invariants: the levels of `done` and `lost` do not fall; each message but the queue's is in one operation. */
 struct batcher {
     uint32_t keys;
     struct faults *faults;
@@ -38,7 +38,8 @@ struct batcher {
     size_t queued;
     struct operation_list outstanding; /* at most one for each key, and what was undone */
     uint32_t outstanding_count;
-    struct operation_list done; /* included or lost */
+    struct operation_list done; /* included */
+    struct operation_list lost;
     struct bytes block[BLOCK_MESSAGES_MAX];
 };
 
@@ -88,6 +89,8 @@ void batcher_close(struct batcher *batcher)
     for (struct operation *each; (each = list_take(&batcher->outstanding)) != NULL;)
         free(each);
     for (struct operation *each; (each = list_take(&batcher->done)) != NULL;)
+        free(each);
+    for (struct operation *each; (each = list_take(&batcher->lost)) != NULL;)
         free(each);
     digest_index_each(batcher->known, free_message, NULL);
     digest_index_free(batcher->known);
@@ -289,11 +292,11 @@ size_t batcher_next_block(const struct bytes **ret_messages, struct batcher *bat
     return messages;
 }
 
-static void forget_old(struct batcher *batcher, int32_t level)
+/* Forgets the operations of a list that were done before `level`. */
+static void forget_old(struct batcher *batcher, struct operation_list *list, int32_t level)
 {
-    while (batcher->done.first != NULL &&
-           batcher->done.first->level + BATCHER_REMEMBER_LEVELS < level) {
-        struct operation *operation = list_take(&batcher->done);
+    while (list->first != NULL && list->first->level < level) {
+        struct operation *operation = list_take(list);
         for (uint32_t i = 0; i < operation->count; i++) {
             digest_index_remove(batcher->known, &operation->messages[i]->id);
             free(operation->messages[i]);
@@ -309,7 +312,7 @@ static void finish(struct batcher *batcher, struct operation *operation, int32_t
         operation->messages[i]->state = BATCHED_INCLUDED;
         operation->messages[i]->level = level;
     }
-    list_add(&batcher->done, operation);
+    list_add(operation->lost ? &batcher->lost : &batcher->done, operation);
 }
 
 void batcher_included(struct batcher *batcher, int32_t level)
@@ -328,7 +331,8 @@ void batcher_included(struct batcher *batcher, int32_t level)
             list_add(&batcher->outstanding, each);
         }
     }
-    forget_old(batcher, level);
+    forget_old(batcher, &batcher->done, level - BATCHER_REMEMBER_LEVELS);
+    forget_old(batcher, &batcher->lost, level - BATCHER_LOST_LEVELS);
 }
 
 void batcher_undo(struct batcher *batcher, int32_t level)
@@ -339,19 +343,20 @@ void batcher_undo(struct batcher *batcher, int32_t level)
     CHECK(batcher->faults != NULL);
     batcher->done = (struct operation_list){NULL, NULL};
     batcher->outstanding = (struct operation_list){NULL, NULL};
+    for (struct operation *each = batcher->lost.first; each != NULL; each = each->next)
+        if (each->level > level) each->level = level;
     for (struct operation *each; (each = list_take(&done)) != NULL;) {
-        bool undone = each->level > level;
-        if (undone) each->level = level;
-        if (!undone || each->lost) {
+        if (each->level <= level) {
             list_add(&batcher->done, each);
             continue;
         }
+        each->level = level;
         each->lost = faults_lose(batcher->faults);
         each->copy = COPY_NONE;
         tally(batcher, each->lost ? FAULTS_UNDONE_LOST : FAULTS_UNDONE_RETURNED, 1);
         for (uint32_t i = 0; i < each->count; i++)
             each->messages[i]->state = BATCHED_INJECTED;
-        list_add(each->lost ? &batcher->done : &batcher->outstanding, each);
+        list_add(each->lost ? &batcher->lost : &batcher->outstanding, each);
         if (!each->lost) batcher->outstanding_count++;
     }
     for (struct operation *each; (each = list_take(&waiting)) != NULL;)

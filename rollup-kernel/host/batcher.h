@@ -28,8 +28,10 @@
 /* Operations of full size that a block takes. */
 #define BATCHER_OPERATIONS_PER_BLOCK (INBOX_LEVEL_BYTES_MAX / (32u * 1024u))
 
-/* Levels for which an included message is still known. */
+/* Levels for which an included message is still known, and one that is lost on purpose: L1 does not
+ * say that something is lost, so that takes longer than anybody should wait. */
 #define BATCHER_REMEMBER_LEVELS 200
+#define BATCHER_LOST_LEVELS     2000
 
 enum batched_state { BATCHED_PENDING, BATCHED_INJECTED, BATCHED_INCLUDED };
 

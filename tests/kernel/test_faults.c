@@ -258,10 +258,14 @@ static void dropped_operations_free_their_key_and_never_come(void **state)
     assert_int_equal(world.faults.counts[FAULTS_MESSAGES_DROPPED], 7 * dropped);
     assert_int_equal(world.faults.counts[FAULTS_OPERATIONS], 8);
     /* The same content is known until it is forgotten, as what was included is. */
-    struct digest first = world.ids[0];
     world.level += BATCHER_REMEMBER_LEVELS + 9;
     block(&world);
-    assert_null(batcher_find(world.batcher, &first));
+    for (uint32_t m = 0; m < 56; m++)
+        assert_int_equal(batcher_find(world.batcher, &world.ids[m]) != NULL, world.seen[m] == 0);
+    world.level += BATCHER_LOST_LEVELS;
+    block(&world);
+    for (uint32_t m = 0; m < 56; m++)
+        assert_null(batcher_find(world.batcher, &world.ids[m]));
     batcher_close(world.batcher);
 }
 
@@ -385,7 +389,7 @@ static void undone_blocks_give_back_or_lose_what_they_held(void **state)
     /* Undone again, what was lost stays lost, and all of it is forgotten in its time. */
     batcher_undo(world.batcher, 1);
     world.level = 1;
-    for (int i = 0; i < BATCHER_REMEMBER_LEVELS + 6; i++)
+    for (int i = 0; i < BATCHER_LOST_LEVELS + 6; i++)
         block(&world);
     for (uint32_t m = 0; m < 56; m++)
         assert_null(batcher_find(world.batcher, &world.ids[m]));

@@ -152,14 +152,16 @@ class Watch(threading.Thread):
 
 
 def misbehave(world, generator, count, faults, seconds):
-    """Faults for so long, with processes that end at any moment and come back."""
+    """Faults for so long. In the first half processes end at any moment and come back; in the second they must do with
+    what they have, as a new start mends much."""
     killed = reorgs = 0
     begun = world.applied()
-    end = time.monotonic() + seconds
+    now = time.monotonic()
+    end, half = now + seconds, now + seconds / 2
     while (now := time.monotonic()) < end:
-        time.sleep(min(end - now, generator.uniform(0.2, 2.0)))
+        time.sleep(min(end - now, generator.uniform(0.2, 1.2)))
         world.check_alive()
-        what = generator.choice(("rollup", "sequencer", "sequencer", "reorg", "reorg", "nothing"))
+        what = generator.choice(("rollup", "sequencer", "sequencer", "reorg", "reorg")) if now < half else "reorg"
         if what == "rollup":
             world.kill_rollup()
             time.sleep(generator.uniform(0, 0.5))
