@@ -14,6 +14,7 @@ Every wait has a deadline. With --rounds N the faults come N times, by other see
 import faulthandler
 import json
 import random
+import shutil
 import threading
 import time
 
@@ -25,7 +26,7 @@ BLOCK_TIME = "100ms"
 KEYS = 3
 
 # Sequencers, and seconds under faults.
-PHASES = ((1, 8), (2, 8), (3, 12))
+PHASES = ((1, 6), (2, 7), (3, 10))
 
 # Longest time in which everything that is certified must be applied once the faults are over.
 DRAIN_SECONDS = 45
@@ -74,13 +75,38 @@ class World(Cluster):
         self.keep_counts()
         self.rollup.kill()
 
+    def back_up_rollup(self):
+        """Keeps what the rollup node has now; it is started again."""
+        self.kill_rollup()
+        shutil.copytree(self.directory / "rollup", self.directory / "backup", dirs_exist_ok=True)
+        self.start_rollup("")
+
+    def restore_rollup(self):
+        """The rollup node begins where it was backed up, which is behind what was final since."""
+        before = self.applied()
+        self.kill_rollup()
+        shutil.rmtree(self.directory / "rollup")
+        shutil.copytree(self.directory / "backup", self.directory / "rollup")
+        self.start_rollup("")
+        step(f"rollup node restored from a backup: applied {before} -> {self.applied()}")
+
     def value(self, path, block="head"):
-        """Of the rollup's storage; None when it is not there or the answer did not come."""
-        code, text, _ = self.ask_rollup(f"/global/block/{block}/durable/wasm_2_0_0/value?key={path}")
-        return json.loads(text) if code == 200 else None
+        """Of the rollup's storage; None when it is not there or no answer came, which faults make unlikely five times."""
+        for _ in range(5):
+            code, text, _ = self.ask_rollup(f"/global/block/{block}/durable/wasm_2_0_0/value?key={path}")
+            if code == 200:
+                return json.loads(text)
+        return None
 
     def applied(self):
         return int(self.value("/index") or "0", 16)
+
+    def level(self):
+        code, text, _ = self.ask_rollup("/global/tezos_level")
+        return json.loads(text) if code == 200 else 0
+
+    def accepted(self):
+        return int(self.value("/accepted") or "0", 16)
 
     # ---- sequencers ----
 
@@ -178,6 +204,28 @@ def misbehave(world, generator, count, faults, seconds):
     step(f"{count} sequencers under {faults}: {killed} kills, {reorgs} reorgs by hand, applied {begun} -> {world.applied()}")
 
 
+def losses_are_made_good(world, listener, wanted=2):
+    """Blocks undone with what they had accepted, and an operation of theirs lost: no new start, nothing else wrong. The
+    cursor must go back, and what is lost must go again."""
+    seen = 0
+    for _ in range(40):
+        time.sleep(0.3 * harness.SLOW)
+        lost, accepted = world.admin("faults")["counts"]["undone_operations_lost"], world.accepted()
+        if world.admin("reorg?levels=2", b"") is None:
+            continue  # final already
+        if world.accepted() >= accepted or world.admin("faults")["counts"]["undone_operations_lost"] == lost:
+            continue
+        seen += 1
+        certified = listener.last_id
+        until(lambda certified=certified: world.applied() >= certified, 20,
+              lambda certified=certified: f"pre-block {certified} is applied after a loss: {world.applied()} is, "
+                                          f"{world.status_of(0)} {world.sequencers[0].tail()}")
+        if seen == wanted:
+            step(f"{wanted} times blocks undone and an operation lost: made good")
+            return
+    check(False, f"blocks undone with a loss: {seen} times only")
+
+
 def recovers(world, count, listener, seconds=DRAIN_SECONDS):
     """Without faults: everything that is certified is applied, and every sequencer knows it."""
     check((world.admin("faults", b"") or {}).get("faults") == "", "the faults end")
@@ -193,7 +241,8 @@ def recovers(world, count, listener, seconds=DRAIN_SECONDS):
     def in_place(which):
         status = world.status_of(which)
         return (status.get("ready") == 1 and status["accepted_index"] == status["applied_index"] >= last and
-                status["lag_preblocks"] == 0 and status["outstanding_bytes"] == 0 and status["optimistic_index"] >= last)
+                status["finalized_index"] >= last and status["lag_preblocks"] == 0 and
+                status["outstanding_bytes"] == 0 and status["optimistic_index"] >= last)
 
     for which in range(count):
         until(lambda which=which: in_place(which), 20, lambda which=which: f"sequencer {which + 1} is in place: {where()}")
@@ -211,7 +260,7 @@ def check_history(world, items, watch):
               f"pre-block {index} was final on the rollup as {found}, certified is {items[index - 1].digest.hex()}")
     preblocks = [(item.id, item.digest.hex(), item.transactions) for item in items]
     check(world.applied() == len(items), f"applied {world.applied()}, certified {len(items)}")
-    check(int(world.value("/accepted"), 16) == len(items), "more is accepted than applied")
+    check(world.accepted() == len(items), "more is accepted than applied")
     check(world.value("/digest") == preblocks[-1][1], "the rollup applied another history")
     check(world.value("/state/app/root") == root_of(preblocks).hex(),
           "the application did not see each transaction once and in order")
@@ -260,18 +309,29 @@ def test(args, directory, clusters):
     for number in range(args.rounds):
         for count, seconds in PHASES:
             faults = draw_faults(generator)
+            world.stop_sequencers()
             for which in range(count):
                 world.start_sequencer(which, count)
             check(world.admin("faults", faults.encode()) is not None, "POST /admin/faults")
             load = world.submit([1, 2, 3, 4], f"faults-{number}-{count}", "--interval", "25ms", "--window", "8",
                                 level="certified", size=3000)
             misbehave(world, generator, count, faults, seconds)
+            if count == 1:
+                check(world.admin("faults", b"") is not None, "the faults end")
+                losses_are_made_good(world, listener)
             promised = load.stop()
             check(len(promised) > seconds, f"{len(promised)} transactions were acknowledged: {load.failed[-2:]}")
             acknowledged += promised
             recovers(world, count, listener)
-            if count < PHASES[-1][0]:
-                world.stop_sequencers()
+            if count == 1:
+                world.back_up_rollup()
+            if count == 2:
+                world.restore_rollup()
+                for which in range(count):
+                    until(lambda which=which: world.status_of(which).get("level", 1 << 31) <= world.level() + 2, 5,
+                          lambda which=which: f"sequencer {which + 1} takes a head that is far back: "
+                                              f"{world.level()}, {world.status_of(which)}")
+                recovers(world, count, listener)
     until(lambda: world.applied() == listener.last_id and world.applied() > 0, DRAIN_SECONDS, "the last pre-block is applied")
     watch.stop()
     items = listener.stop()

@@ -576,6 +576,58 @@ static void a_standby_takes_over_from_a_dead_owner(void **state)
     free(rollup.sent);
 }
 
+/* One level of one of several sequencers: its reads may fail, it may start anew. */
+static void take_part(struct da_poster **poster,
+                      const struct da_poster_options *options,
+                      struct rollup *rollup,
+                      uint64_t certified)
+{
+    struct da_figures figures;
+
+    if (chance(rollup, 20)) return;
+    if (chance(rollup, 2)) {
+        da_poster_free(*poster);
+        *poster = da_poster_new(options);
+    }
+    da_poster_figures(*poster, &figures);
+    if (figures.first > now(rollup)->applied + 1) da_poster_reset(*poster);
+    show_head(*poster, rollup);
+    feed(*poster, rollup, certified);
+    post(*poster, rollup);
+}
+
+/* Two and three of them, everything at once. */
+static void several_together_end_well(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct da_poster_options options[3];
+        struct da_poster *posters[3];
+        struct rollup rollup;
+        uint32_t count = 2 + (uint32_t)(seed % 2);
+        uint64_t levels = 0;
+        rollup_open(&rollup, seed, 1);
+        rollup.lose = 10;
+        rollup.hold = 30;
+        rollup.refuse = 10;
+        rollup.undo = 4;
+        for (uint32_t s = 0; s < count; s++) {
+            options[s] =
+                (struct da_poster_options){.batching_keys = 1, .sequencers = count, .self = s};
+            posters[s] = da_poster_new(&options[s]);
+        }
+        while (!is_done(&rollup)) {
+            assert_true(levels++ < LEVELS_MAX);
+            rollup_level(&rollup);
+            for (uint32_t s = 0; s < count; s++)
+                take_part(&posters[s], &options[s], &rollup, u64_min(PREBLOCKS, levels));
+        }
+        for (uint32_t s = 0; s < count; s++)
+            da_poster_free(posters[s]);
+        free(rollup.sent);
+    }
+}
+
 /* Headers without a certificate of their own go with one that covers them. */
 static void segments_end_with_a_certificate(void **state)
 {
@@ -689,6 +741,7 @@ int main(void)
         cmocka_unit_test(everything_at_once_ends_well),
         cmocka_unit_test(sequencers_take_turns),
         cmocka_unit_test(a_standby_takes_over_from_a_dead_owner),
+        cmocka_unit_test(several_together_end_well),
         cmocka_unit_test(segments_end_with_a_certificate),
         cmocka_unit_test(what_waits_in_the_queue_is_not_posted_again),
         cmocka_unit_test(a_segment_that_did_nothing_goes_again_alone),
