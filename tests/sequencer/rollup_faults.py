@@ -26,7 +26,7 @@ BLOCK_TIME = "100ms"
 KEYS = 3
 
 # Sequencers, and seconds under faults.
-PHASES = ((1, 6), (2, 7), (3, 10))
+PHASES = ((1, 5), (2, 6), (3, 9))
 
 # Longest time in which everything that is certified must be applied once the faults are over.
 DRAIN_SECONDS = 45
@@ -208,8 +208,12 @@ def losses_are_made_good(world, listener, wanted=2):
     """Blocks undone with what they had accepted, and an operation of theirs lost: no new start, nothing else wrong. The
     cursor must go back, and what is lost must go again."""
     seen = 0
-    for _ in range(40):
-        time.sleep(0.3 * harness.SLOW)
+    deadline = time.monotonic() + 40 * harness.SLOW
+    while time.monotonic() < deadline:
+        accepted = world.accepted()
+        until(lambda accepted=accepted: world.accepted() > accepted, 20,
+              lambda accepted=accepted: f"more than {accepted} is accepted, {listener.last_id} is certified: "
+                                        f"{world.status_of(0)} {world.sequencers[0].tail()}")
         lost, accepted = world.admin("faults")["counts"]["undone_operations_lost"], world.accepted()
         if world.admin("reorg?levels=2", b"") is None:
             continue  # final already
