@@ -354,15 +354,16 @@ void da_poster_plan(struct da_poster *poster, struct da_post *ret_post)
     if (poster->count == 0 || poster->head.level <= poster->posted ||
         !slots_is_turn(&poster->slots, poster->head.level, poster->moved))
         return;
-    plan.room = u64_minus(outstanding_limit(poster), outstanding(poster));
     if (poster->segments_again) {
         /* Bounded by itself: one POST of segments in some levels. */
         plan.room = outstanding_limit(poster);
         ret_post->drop_duplicate = false;
         plan_segments(&plan);
         if (ret_post->count > 0) return;
-        ret_post->drop_duplicate = true;
+        ret_post->drop_duplicate = true; /* others have posted them meanwhile */
     }
+    plan = (struct plan){.poster = poster, .post = ret_post};
+    plan.room = u64_minus(outstanding_limit(poster), outstanding(poster));
     uint64_t last = plan_segments(&plan);
     plan_head_pages(&plan, last);
     plan_content(&plan);
