@@ -16,8 +16,9 @@
 /* A block of the stream; longer lines are no block headers. */
 #define STREAM_BYTES_MAX (64u * 1024u)
 
-/* Without a new block for so long the stream is taken for dead. */
-#define STREAM_TIMEOUT_MS 60000u
+/* Without a new block for so long the stream is taken for dead: opened again, and the head is asked for. Above the time of
+ * a block on L1, so that this is rare there. */
+#define STREAM_TIMEOUT_MS 20000u
 
 #define RETRY_US_MIN      250000u
 #define RETRY_US_MAX      5000000u

@@ -15,11 +15,12 @@ const directory = mkdtempSync(join(tmpdir(), 'dsn-rollup-'));
 const DEADLINE_MS = 60000;
 let base;
 let node;
+let blockTime = '50ms';
 
 // Starts the node and waits for the line that names its port.
 function start(...flags) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['--data-dir', join(directory, 'data'), '--rpc-port', '0', '--block-time', '50ms',
+    const child = spawn(program, ['--data-dir', join(directory, 'data'), '--rpc-port', '0', '--block-time', blockTime,
       '--rollup-address', 'sr1RYurGZtN8KNSpkMcCt9CgWeUaNkzsAfXf', '--batching-keys', '16', ...flags]);
     let log = '';
     child.stderr.on('data', (text) => {
@@ -281,6 +282,35 @@ async function testUndoneMessages() {
   assert.equal(fates.size, 2, `fates of undone messages: ${[...fates]}`);
 }
 
+// When all that an undone block held is lost, the state is what it was before, and stays so.
+async function testUndoneState() {
+  blockTime = '100ms'; // to be in time with a reorg
+  node = await start('--kernel', kernel, '--data-dir', join(directory, 'undone'));
+  await until('installed kernel', () => value('/accepted'));
+  let lost = false;
+  for (const message of messages.filter((hex) => hex.slice(42, 44) === '01').slice(0, 60)) {
+    const before = await value('/accepted');
+    const [id] = (await post([message], '?drop_duplicate=false')).body;
+    await until('inclusion', async () => (await get(`/local/batcher/queue/${id}`)).status === 'included');
+    if ((await value('/accepted')) === before) continue; // forged, or it does not connect
+    const { counts } = await admin('faults');
+    const answer = await fetch(`${base}/admin/reorg?levels=2`, { method: 'POST' });
+    if (answer.status !== 200) continue;
+    const after = (await admin('faults')).counts;
+    if (after.undone_operations_returned > counts.undone_operations_returned) {
+      await until('acceptance again', async () => (await value('/accepted')) !== before);
+    } else if (after.undone_operations_lost > counts.undone_operations_lost) {
+      await levelsPass(3);
+      assert.equal(await value('/accepted'), before, 'the state of an undone block is still there');
+      lost = true;
+      break;
+    }
+  }
+  assert.ok(lost, 'no segment was undone and lost');
+  await stop();
+  blockTime = '50ms';
+}
+
 async function testErrorsAndHangs() {
   const contents = Array.from({ length: 12 }, (_, n) => `00dddd${n.toString(16).padStart(2, '0')}`);
   await admin('faults', 'error=100%');
@@ -370,6 +400,7 @@ async function main() {
   await testReorg();
   await testUndoneMessages();
   await testErrorsAndHangs();
+  await testUndoneState();
   await testReveal();
   console.log(`${messages.length} messages, ${scenario.applied} pre-blocks applied, restarts survived`);
 }

@@ -230,6 +230,17 @@ def losses_are_made_good(world, listener, wanted=2):
     check(False, f"blocks undone with a loss: {seen} times only")
 
 
+def hanging_is_left(world):
+    """Every request hangs for a minute, the stream of heads too. When that ends, those that hang are left in less."""
+    world.kill_rollup()
+    world.start_rollup("hang=100%:60000")
+    until(lambda: world.admin("faults")["counts"]["reads_hung"] > 1, 20, "the sequencer asks, and waits")
+    check(world.admin("faults", b"") is not None, "the faults end")
+    begun = time.monotonic()
+    until(lambda: world.status_of(0).get("level", 0) >= world.level() - 2 > 0, 40, "the sequencer takes heads again")
+    step(f"every request hung: heads again after {time.monotonic() - begun:.1f} s")
+
+
 def recovers(world, count, listener, seconds=DRAIN_SECONDS):
     """Without faults: everything that is certified is applied, and every sequencer knows it."""
     check((world.admin("faults", b"") or {}).get("faults") == "", "the faults end")
@@ -323,6 +334,8 @@ def test(args, directory, clusters):
             if count == 1:
                 check(world.admin("faults", b"") is not None, "the faults end")
                 losses_are_made_good(world, listener)
+                if args.rounds > 1 and number == 0:
+                    hanging_is_left(world)
             promised = load.stop()
             check(len(promised) > seconds, f"{len(promised)} transactions were acknowledged: {load.failed[-2:]}")
             acknowledged += promised
