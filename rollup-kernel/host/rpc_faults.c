@@ -151,12 +151,13 @@ void rpc_post_faults(void *context, struct http_request *request)
     if (!is_local(request)) return;
     while (body.len > 0 && strchr("\r\n", body.data[body.len - 1]) != NULL)
         body.len--;
-    if (body.len >= sizeof text || memchr(body.data, '\0', body.len) != NULL) {
+    bool is_line = body.len == 0 || memchr(body.data, '\0', body.len) == NULL;
+    if (body.len >= sizeof text || !is_line) {
         http_reply_error(request, 400, "bad_request", "expected a line of at most %zu characters",
                          sizeof text - 1);
         return;
     }
-    memcpy(text, body.data, body.len);
+    if (body.len > 0) memcpy(text, body.data, body.len);
     text[body.len] = '\0';
     if (faults_parse(&spec, text, &error) != OK) {
         http_reply_error(request, 400, "bad_request", "%s", error.text);
