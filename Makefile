@@ -11,7 +11,7 @@ SLEEP ?= 1000
 ARGS ?=
 
 .PHONY: help setup build test test-quick demo run-dsn kill-dsn run-listener run-spammer run-sequencer \
-	run-rollup run-operator bench kernel-cost kernel-flood fuzz fuzz-seeded tsan mutations soak lint format clean
+	run-rollup run-operator bench kernel-cost kernel-flood rollup-faults fuzz fuzz-seeded tsan mutations soak lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -62,6 +62,9 @@ kernel-cost: build ## wasm instructions per pre-block and per 4 KB page
 
 kernel-flood: build ## MESSAGES=10000000 adversarial inbox messages through the kernel, compared with a model
 	@$(BUILD)/tests/kernel/kernel_flood --messages $(or $(MESSAGES),10000000) $(ARGS)
+
+rollup-faults: build ## ROUNDS=10 of sequencers under a rollup node that misbehaves, with kills and reorgs
+	@python3 tests/sequencer/rollup_faults.py --build $(BUILD) --rounds $(or $(ROUNDS),10) $(ARGS)
 
 fuzz: setup ## coverage-guided fuzzing of every decoder (SECONDS_EACH=60)
 	@./scripts/fuzz.sh guided $(or $(SECONDS_EACH),60)

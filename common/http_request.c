@@ -197,6 +197,11 @@ static bool take_body(struct connection *connection)
     return connection->body_len == request->head.length;
 }
 
+void http_request_handle(struct http_request *request, void *context)
+{
+    request->route->handle(context, request);
+}
+
 void connection_advance(struct connection *connection)
 {
     struct evbuffer *output = bufferevent_get_output(connection->bev);
@@ -208,6 +213,8 @@ void connection_advance(struct connection *connection)
         if (!take_body(connection)) return;
         connection->state = CONNECTION_HANDLING;
         struct http_request *request = connection->request;
-        request->route->handle(http_server_options_of(connection->server)->context, request);
+        const struct http_server_options *options = http_server_options_of(connection->server);
+        if (options->intercept != NULL && options->intercept(options->context, request)) continue;
+        http_request_handle(request, options->context);
     }
 }

@@ -63,6 +63,10 @@ struct http_server_options {
     struct ssl_ctx_st *tls;  /* NULL: plain; the server holds it by itself */
     http_guard_judge *guard; /* NULL: everybody may */
     void *guard_context;
+
+    /* Sees every request of a route, whole, before its handler; `context` as for handlers. True: it
+     * has taken the request, to reply, or to hand it to http_request_handle later. NULL: none. */
+    bool (*intercept)(void *context, struct http_request *request);
 };
 
 /* Listens. ERR_NOT_FOUND or ERR_IO with a line that names the address. */
@@ -94,6 +98,9 @@ size_t http_request_body_len(const struct http_request *request); /* as announce
 /* Where it came from; only while the client is there. */
 const struct sockaddr_storage *http_request_peer(const struct http_request *request);
 struct bytes http_request_body(const struct http_request *request);
+
+/* Hands a request that was intercepted to its handler, now; the client may have left meanwhile. */
+void http_request_handle(struct http_request *request, void *context);
 
 /* Parses the body as JSON; NULL when it is not, with the reply already made (400). The caller owns
  * it. */

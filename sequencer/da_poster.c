@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/limits.h"
+#include "sequencer/slots.h"
 
 /* Bytes of an operation that a message takes: its length prefix and itself. */
 #define MESSAGE_OVERHEAD      4u
@@ -38,6 +39,7 @@ struct segment {
  * what the last head accepted. */
 struct da_poster {
     struct da_poster_options options;
+    struct slots slots;
     struct entry entries[DA_WINDOW_PREBLOCKS_MAX]; /* a ring: index i is at i % max */
     uint64_t first;
     uint64_t count;
@@ -60,6 +62,7 @@ struct da_poster *da_poster_new(const struct da_poster_options *options)
     CHECK(options->batching_keys >= 1);
     CHECK(options->self < options->sequencers);
     poster->options = *options;
+    poster->slots = (struct slots){options->sequencers, options->self};
     return poster;
 }
 
@@ -342,35 +345,25 @@ static uint64_t outstanding(const struct da_poster *poster)
     return bytes;
 }
 
-/* True when it is this sequencer's turn at the head's level. */
-static bool is_my_turn(const struct da_poster *poster)
-{
-    const struct da_poster_options *options = &poster->options;
-    int32_t level = poster->head.level;
-
-    if (options->sequencers == 1) return true;
-    uint32_t owner = (uint32_t)(level / DA_SLOT_LEVELS) % options->sequencers;
-    if (owner == options->self) return level % DA_SLOT_LEVELS >= DA_SLOT_WAIT;
-    uint32_t rank = (options->self + options->sequencers - owner) % options->sequencers;
-    return level - poster->moved >= 4 + 3 * (int32_t)rank;
-}
-
 void da_poster_plan(struct da_poster *poster, struct da_post *ret_post)
 {
     struct plan plan = {.poster = poster, .post = ret_post};
 
     ret_post->count = 0;
     ret_post->drop_duplicate = true;
-    if (poster->count == 0 || poster->head.level <= poster->posted || !is_my_turn(poster)) return;
-    plan.room = u64_minus(outstanding_limit(poster), outstanding(poster));
+    if (poster->count == 0 || poster->head.level <= poster->posted ||
+        !slots_is_turn(&poster->slots, poster->head.level, poster->moved))
+        return;
     if (poster->segments_again) {
         /* Bounded by itself: one POST of segments in some levels. */
         plan.room = outstanding_limit(poster);
         ret_post->drop_duplicate = false;
         plan_segments(&plan);
         if (ret_post->count > 0) return;
-        ret_post->drop_duplicate = true;
+        ret_post->drop_duplicate = true; /* others have posted them meanwhile */
     }
+    plan = (struct plan){.poster = poster, .post = ret_post};
+    plan.room = u64_minus(outstanding_limit(poster), outstanding(poster));
     uint64_t last = plan_segments(&plan);
     plan_head_pages(&plan, last);
     plan_content(&plan);

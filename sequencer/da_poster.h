@@ -15,8 +15,7 @@
  *     again when 3 levels later it is still not shown. A page that is posted again has attempt + 1; a segment goes alone
  *     with drop_duplicate off.
  *   - Heads may go back (a reorganisation): all above is decided from the state at the last head.
- *   - Several sequencers take slots of DA_SLOT_LEVELS: the owner of a level waits 3 levels into its slot; the r-th after it
- *     posts when nothing moved for 4 + 3 r levels although something is pending.
+ *   - Several sequencers take turns: slots.h.
  *
  * Pure: no clock, no I/O. ROLLUP 4; docs/rollup.md. */
 #ifndef SEQUENCER_DA_POSTER_H
@@ -33,8 +32,6 @@
 
 #define DA_SHOWN_LEVELS         3 /* from included to shown */
 #define DA_INCLUDED_LEVELS      5 /* from posting to included */
-#define DA_SLOT_LEVELS          20
-#define DA_SLOT_WAIT            3
 
 /* Segments that may be outstanding; each carries up to 24 headers or so. */
 #define DA_SEGMENTS_MAX 32u

@@ -16,8 +16,9 @@
 /* A block of the stream; longer lines are no block headers. */
 #define STREAM_BYTES_MAX (64u * 1024u)
 
-/* Without a new block for so long the stream is taken for dead. */
-#define STREAM_TIMEOUT_MS 60000u
+/* Without a new block for so long the stream is taken for dead: opened again, and the head is asked for. Above the time of
+ * a block on L1, so that this is rare there. */
+#define STREAM_TIMEOUT_MS 20000u
 
 #define RETRY_US_MIN      250000u
 #define RETRY_US_MAX      5000000u
@@ -42,6 +43,7 @@ struct rollup_client {
     char line[STREAM_BYTES_MAX];
     size_t line_len;
     char head[ROLLUP_HASH_BYTES];
+    char polled[ROLLUP_HASH_BYTES]; /* whose level is asked for */
     bool up;
     struct log_change up_logged;
 };
@@ -258,17 +260,15 @@ static void retry_later(struct rollup_client *client)
     client->retry_us = u64_min(2 * client->retry_us, RETRY_US_MAX);
 }
 
+/* The level of the hash that was polled last. */
 static void on_polled_level(void *context, const json_t *json, const char *failure)
 {
     struct rollup_client *client = context;
-    char hash[ROLLUP_HASH_BYTES];
 
     if (failure != NULL) return;
-    memcpy(hash, client->head, sizeof hash);
-    client->head[0] = '\0';
-    json_t *text = json_string(hash);
-    take_head(client, json, text);
-    json_decref(text);
+    json_t *hash = json_string(client->polled);
+    take_head(client, json, hash);
+    json_decref(hash);
 }
 
 static void on_polled_hash(void *context, const json_t *json, const char *failure)
@@ -280,11 +280,11 @@ static void on_polled_hash(void *context, const json_t *json, const char *failur
         set_up(client, false, "head", failure);
         return;
     }
-    if (hash == NULL || strlen(hash) >= sizeof client->head) return;
+    if (hash == NULL || strlen(hash) >= sizeof client->polled) return;
     set_up(client, true, NULL, NULL);
     if (strcmp(hash, client->head) == 0) return;
-    memcpy(client->head, hash, strlen(hash) + 1);
-    rollup_get(client, on_polled_level, client, "/global/block/%s/level", client->head);
+    memcpy(client->polled, hash, strlen(hash) + 1);
+    rollup_get(client, on_polled_level, client, "/global/block/%s/level", client->polled);
 }
 
 static void on_stream_done(void *context, const struct http_response *response)
@@ -341,6 +341,7 @@ struct rollup_client *rollup_client_open(struct event_base *base,
 void rollup_client_close(struct rollup_client *client)
 {
     if (client == NULL) return;
+    client->up = false;
     while (client->calls.next != &client->calls) {
         struct call *call = client->calls.next;
         call_unlink(call);

@@ -9,6 +9,7 @@
 
 /* Calls under way at once, and bounds of what is copied. */
 #define COPY_CALLS_MAX  16u
+#define COPY_TRIES_MAX  5u /* of one call: a copy of a thousand calls is not lost with one of them */
 #define COPY_PATHS_MAX  1000000u
 #define COPY_BYTES_MAX  (512u * 1024u * 1024u)
 #define VALUE_BYTES_MAX (16u * 1024u * 1024u)
@@ -29,6 +30,7 @@ struct task {
     struct copy *copy;
     struct task *next;
     bool is_value;
+    uint32_t tries;
     char path[DURABLE_PATH_BYTES_MAX + 1];
 };
 
@@ -126,6 +128,13 @@ static void on_answer(void *context, const json_t *json, const char *failure)
     struct copy *copy = task->copy;
 
     copy->calls--;
+    bool again = copy->failure[0] == '\0' && rollup_client_is_up(copy->client);
+    if (failure != NULL && again && ++task->tries < COPY_TRIES_MAX) {
+        task->next = copy->tasks;
+        copy->tasks = task;
+        copy_advance(copy);
+        return;
+    }
     if (failure != NULL) {
         if (copy->failure[0] == '\0') snprintf(copy->failure, sizeof copy->failure, "%s", failure);
     } else if (task->is_value) {

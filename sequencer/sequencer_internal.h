@@ -48,6 +48,7 @@ struct sequencer {
     /* posting */
     struct da_poster *poster;
     struct consensus_stream *post_stream;
+    uint64_t post_next; /* index that it gives next */
     struct event *post_timer;
     uint64_t post_at_us;
     struct da_post post; /* under way */

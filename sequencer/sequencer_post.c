@@ -134,6 +134,7 @@ static void on_post_preblock(void *context, struct da_preblock *preblock)
     }
     sequencer_remember(sequencer, preblock);
     bool certified = preblock->quorum.count > 0;
+    sequencer->post_next = preblock->header.index + 1;
     da_poster_add(sequencer->poster, preblock);
     if (certified && da_poster_is_full(sequencer->poster)) {
         consensus_close_stream(sequencer->options.consensus, sequencer->post_stream);
@@ -161,7 +162,10 @@ void sequencer_keep_posting(struct sequencer *sequencer)
     const struct rollup_state *state = &sequencer->state;
 
     da_poster_figures(sequencer->poster, &figures);
-    if (figures.first > state->applied + 1) {
+    /* An empty window begins with what the stream gives next: all before it was final once. */
+    uint64_t first = figures.first;
+    if (first == 0 && sequencer->post_stream != NULL) first = sequencer->post_next;
+    if (first > state->applied + 1) {
         log_warn("rollup: state went back to pre-block %" PRIu64 "; reading again from there",
                  state->applied);
         da_poster_reset(sequencer->poster);
@@ -178,5 +182,6 @@ void sequencer_keep_posting(struct sequencer *sequencer)
         .on_ended = on_post_ended,
         .context = sequencer,
     };
+    sequencer->post_next = follow.from + 1;
     sequencer->post_stream = consensus_open_stream(sequencer->options.consensus, &follow);
 }

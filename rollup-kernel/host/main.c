@@ -25,6 +25,7 @@ struct settings {
     char *preimages_endpoint;
     char *log_kernel_debug;
     uint32_t batching_keys;
+    char *faults;
 };
 
 #define AT(field) .offset = offsetof(struct settings, field)
@@ -87,6 +88,12 @@ static const struct config_field fields[] = {
      .min = 1,
      .max = 16,
      .help = "keys of the batcher: each puts one 32 KiB operation into a block"},
+    {.name = "faults",
+     .kind = CONFIG_STRING,
+     AT(faults),
+     .initial = "",
+     .help = "misbehave on purpose: a list of drop=P%, delay=P%:LEVELS, duplicate=P%, reorder=P%, "
+             "error=P%, hang=P%:MILLISECONDS, reorg=P%:BLOCKS (1 or 2), seed=N; empty: none"},
 };
 
 static const struct config_program program = {
@@ -201,8 +208,14 @@ static int rollup_open(struct rollup *rollup, const struct settings *settings)
         .batching_keys = settings->batching_keys,
     };
     struct error_line error;
+    struct faults_spec faults;
     struct address address = {.port = (uint16_t)settings->rpc_port};
 
+    if (faults_parse(&faults, settings->faults, &error) != OK) {
+        fprintf(stderr, "dsn-rollup: --faults: %s\n", error.text);
+        return EXIT_USAGE;
+    }
+    options.faults = &faults;
     if (snprintf(address.host, sizeof address.host, "%s", settings->rpc_addr) >=
         (int)sizeof address.host) {
         fprintf(stderr, "dsn-rollup: --rpc-addr: too long\n");
@@ -232,6 +245,7 @@ static void run(struct rollup *rollup, const struct settings *settings)
     event_add(rollup->terminate, NULL);
 
     base58_encode(address, BASE58_ROLLUP, rollup_node_identity(rollup->node)->address);
+    if (settings->faults[0] != '\0') log_warn("rollup: faults: %s", settings->faults);
     log_info("rollup: %s at level %d, RPC on port %u", address,
              rollup_node_head(rollup->node)->level, rpc_port(rollup->rpc));
     event_base_dispatch(rollup->base);

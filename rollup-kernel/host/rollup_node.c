@@ -15,7 +15,7 @@
 #define KERNEL_BYTES_MAX (64u * 1024u * 1024u)
 
 /* Invariants: blocks are of consecutive levels, oldest first, at least one once open; the machine's
- * tree is the head's when no level is open. */
+ * tree is the head's when no level is open; finalized <= head, and it never falls. */
 struct rollup_node {
     struct rollup_identity identity;
     struct engine *engine;
@@ -28,6 +28,13 @@ struct rollup_node {
     size_t count;
     bool in_level;
     int64_t timestamp; /* of the level at hand */
+    int32_t finalized;
+    int32_t floor; /* no reorg goes below: finalized, and what was there at the start */
+    struct faults faults;
+    struct digest
+        undone;  /* head before the last reorg, until a block is made: no block comes back */
+    bool failed; /* the store, in a reorg */
+    struct error_line failure;
 };
 
 static size_t reveal(void *context, uint8_t *ret_page, const struct digest *digest)
@@ -165,6 +172,20 @@ static enum status check_identity(const struct rollup_node *node,
     return OK;
 }
 
+/* A machine over the head's state. */
+static void make_machine(struct rollup_node *node)
+{
+    struct pvm_options machine = {.origination_level = node->identity.origination_level,
+                                  .reveal = reveal,
+                                  .debug = debug,
+                                  .context = node};
+
+    memcpy(machine.address, node->identity.address, sizeof machine.address);
+    pvm_close(node->pvm);
+    node->pvm = pvm_new(&machine, node->engine, durable_snapshot(rollup_node_head(node)->state));
+    node->in_level = false;
+}
+
 static enum status open_parts(struct rollup_node *node,
                               const struct rollup_node_options *options,
                               struct error_line *error)
@@ -191,12 +212,11 @@ static enum status open_parts(struct rollup_node *node,
                                   strerror(errno));
         }
     }
-    struct pvm_options machine = {.origination_level = node->identity.origination_level,
-                                  .reveal = reveal,
-                                  .debug = debug,
-                                  .context = node};
-    memcpy(machine.address, node->identity.address, sizeof machine.address);
-    node->pvm = pvm_new(&machine, node->engine, durable_snapshot(rollup_node_head(node)->state));
+    make_machine(node);
+    /* What was final before is not stored: nothing that is there now is undone. */
+    const int32_t head = rollup_node_head(node)->level;
+    node->finalized = head - ROLLUP_FINALITY;
+    node->floor = head;
     return OK;
 }
 
@@ -207,7 +227,8 @@ enum status rollup_node_open(struct rollup_node **ret_node,
     struct rollup_node *node = calloc(1, sizeof *node);
 
     CHECK(node != NULL);
-    node->batcher = batcher_new(options->batching_keys);
+    if (options->faults != NULL) faults_set(&node->faults, options->faults);
+    node->batcher = batcher_new(options->batching_keys, &node->faults);
     enum status status = open_parts(node, options, error);
     if (status != OK) {
         rollup_node_close(node);
@@ -232,12 +253,50 @@ void rollup_node_close(struct rollup_node *node)
     free(node);
 }
 
-void rollup_node_tick(struct rollup_node *node, int64_t now)
+enum status rollup_node_reorg(struct rollup_node *node, uint32_t levels, struct error_line *error)
 {
     const struct rollup_block *head = rollup_node_head(node);
+    uint64_t most = u64_min(FAULTS_REORG_MAX, (uint64_t)(head->level - node->floor));
+
+    if (levels < 1 || levels > FAULTS_REORG_MAX)
+        return error_line_set(error, ERR_CONFIG, "levels: expected 1 to %u: older blocks are final",
+                              FAULTS_REORG_MAX);
+    if (levels > most)
+        return error_line_set(error, ERR_CONFIG,
+                              "levels: %u, but only %u blocks on top are not final", levels,
+                              (uint32_t)most);
+    node->undone = head->hash;
+    for (uint32_t i = 0; i < levels; i++)
+        rollup_block_close(node->blocks[--node->count]);
+    make_machine(node);
+    batcher_undo(node->batcher, rollup_node_head(node)->level);
+    node->faults.counts[FAULTS_REORGS]++;
+    node->faults.counts[FAULTS_UNDONE] += levels;
+    if (rollup_store_begin(node->store, &node->identity, node->blocks, node->count,
+                           &node->failure) != OK)
+        node->failed = true;
+    return OK;
+}
+
+/* A reorg before the level at hand, when the faults say so and there is something to undo. */
+static void maybe_reorg(struct rollup_node *node)
+{
+    uint64_t random = faults_decide(&node->faults, FAULT_REORG);
+    struct error_line error;
+
+    if (random == 0) return;
+    uint32_t levels = 1 + (uint32_t)(random % node->faults.spec.amount[FAULT_REORG]);
+    while (levels > 0 && rollup_node_reorg(node, levels, &error) != OK)
+        levels--;
+}
+
+void rollup_node_tick(struct rollup_node *node, int64_t now)
+{
     const struct bytes *messages;
 
     if (node->in_level) return;
+    maybe_reorg(node);
+    const struct rollup_block *head = rollup_node_head(node);
     size_t count = batcher_next_block(&messages, node->batcher);
     struct pvm_level level = {.level = head->level + 1, .predecessor_timestamp = head->timestamp};
     memcpy(level.predecessor, head->hash.bytes, sizeof level.predecessor);
@@ -279,17 +338,22 @@ static enum rollup_step make_block(struct rollup_node *node, struct error_line *
     copy_outbox(&block->outbox, node->pvm);
 
     durable_hash(&state, block->state, durable_path(""));
-    struct bytes parts[4] = {{(const uint8_t *)"block", 5},
+    struct bytes parts[5] = {{(const uint8_t *)"block", 5},
                              {head->hash.bytes, sizeof head->hash.bytes},
                              {(const uint8_t *)&block->timestamp, sizeof block->timestamp},
-                             {state.bytes, sizeof state.bytes}};
-    crypto_hash(&block->hash, parts, 4);
+                             {state.bytes, sizeof state.bytes},
+                             {node->undone.bytes, sizeof node->undone.bytes}};
+    crypto_hash(&block->hash, parts, 5);
     if (rollup_store_append(node->store, block, head->state, error) != OK) {
         rollup_block_close(block);
         return ROLLUP_FAILED;
     }
     blocks_push(node, block);
     node->in_level = false;
+    node->undone = (struct digest){{0}};
+    if (node->finalized < block->level - ROLLUP_FINALITY)
+        node->finalized = block->level - ROLLUP_FINALITY;
+    if (node->floor < node->finalized) node->floor = node->finalized;
     batcher_included(node->batcher, block->level);
     batcher_make_operations(node->batcher, true);
     if (rollup_store_is_long(node->store) &&
@@ -301,6 +365,10 @@ static enum rollup_step make_block(struct rollup_node *node, struct error_line *
 
 enum rollup_step rollup_node_step(struct rollup_node *node, struct error_line *error)
 {
+    if (node->failed) {
+        *error = node->failure;
+        return ROLLUP_FAILED;
+    }
     if (!node->in_level) return ROLLUP_IDLE;
     switch (pvm_step(node->pvm)) {
     case PVM_LEVEL_DONE:
@@ -347,7 +415,7 @@ const struct rollup_block *rollup_node_block(const struct rollup_node *node, con
 
     if (strcmp(id, "head") == 0) return head;
     if (strcmp(id, "finalized") == 0) {
-        const struct rollup_block *block = rollup_node_level(node, head->level - ROLLUP_FINALITY);
+        const struct rollup_block *block = rollup_node_level(node, node->finalized);
         return block != NULL ? block : node->blocks[0];
     }
     if (base58_decode(hash.bytes, BASE58_BLOCK, id) == OK) {
@@ -366,12 +434,12 @@ const struct digest *rollup_node_missing(const struct rollup_node *node)
     return pvm_missing(node->pvm);
 }
 
-uint64_t rollup_node_runs(const struct rollup_node *node)
+int32_t rollup_node_finalized(const struct rollup_node *node)
 {
-    return pvm_runs(node->pvm);
+    return node->finalized;
 }
 
-uint64_t rollup_node_traps(const struct rollup_node *node)
+struct faults *rollup_node_faults(struct rollup_node *node)
 {
-    return pvm_traps(node->pvm);
+    return &node->faults;
 }

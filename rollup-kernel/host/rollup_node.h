@@ -5,7 +5,10 @@
  *
  * A level is worked off in steps, so that a program can answer RPCs between the kernel's runs.
  * Blocks keep their state: `head`, `finalized` (two behind), a level or a hash name one of the last
- * hundred. */
+ * hundred.
+ *
+ * With faults (faults.h), or when asked, the head goes back by one or two blocks, never below what
+ * was `finalized`, and the levels are made again from there. */
 #ifndef HOST_ROLLUP_NODE_H
 #define HOST_ROLLUP_NODE_H
 
@@ -30,6 +33,7 @@ struct rollup_node_options {
     const char *preimages_endpoint; /* NULL: none */
     const char *kernel_debug_log;   /* file that is appended to; NULL: none */
     uint32_t batching_keys;
+    const struct faults_spec *faults; /* from the beginning; NULL: none */
 };
 
 /* Opens or creates. ERR_CONFIG (wrong input) or ERR_IO, ERR_CORRUPT, ERR_VERSION, with a line. */
@@ -38,7 +42,8 @@ enum status rollup_node_open(struct rollup_node **ret_node,
                              struct error_line *error);
 void rollup_node_close(struct rollup_node *node); /* NULL is fine */
 
-/* A block is due: begins a level unless one is being worked off. `now` in seconds. */
+/* A block is due: begins a level unless one is being worked off, perhaps (faults) of an earlier
+ * block than the head. `now` in seconds. */
 void rollup_node_tick(struct rollup_node *node, int64_t now);
 
 enum rollup_step {
@@ -52,6 +57,14 @@ enum rollup_step {
 /* One run of the kernel. */
 enum rollup_step rollup_node_step(struct rollup_node *node, struct error_line *error);
 
+/* Undoes the last `levels` blocks, 1 .. FAULTS_REORG_MAX, and the level that is being worked off.
+ * ERR_CONFIG with a line when some of them are final, or were there before the start. When the store
+ * fails the next step does. */
+enum status rollup_node_reorg(struct rollup_node *node, uint32_t levels, struct error_line *error);
+
+/* What goes wrong on purpose: to be read, or set with faults_set. */
+struct faults *rollup_node_faults(struct rollup_node *node);
+
 struct batcher *rollup_node_batcher(struct rollup_node *node);
 const struct rollup_identity *rollup_node_identity(const struct rollup_node *node);
 
@@ -62,11 +75,10 @@ const struct rollup_block *rollup_node_head(const struct rollup_node *node);
 /* The block at a level, NULL when it is not kept. */
 const struct rollup_block *rollup_node_level(const struct rollup_node *node, int32_t level);
 
+/* The level of the last block that cannot be undone any more. */
+int32_t rollup_node_finalized(const struct rollup_node *node);
+
 /* The digest that a ROLLUP_WAITING step waits for. */
 const struct digest *rollup_node_missing(const struct rollup_node *node);
-
-/* Runs of the kernel and those that trapped, since the start. */
-uint64_t rollup_node_runs(const struct rollup_node *node);
-uint64_t rollup_node_traps(const struct rollup_node *node);
 
 #endif

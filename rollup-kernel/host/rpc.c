@@ -191,7 +191,11 @@ static void inject(struct rpc *rpc,
         json_array_append_new(ids, rpc_hash(BASE58_MESSAGE, &id));
     }
     batcher_make_operations(batcher, false);
-    http_reply_json(request, 200, ids);
+    if (rpc_lost_answer(rpc, request)) {
+        json_decref(ids);
+    } else {
+        http_reply_json(request, 200, ids);
+    }
 }
 
 static void post_injection(void *context, struct http_request *request)
@@ -274,9 +278,8 @@ static void get_message(void *context, struct http_request *request)
         json_object_set_new(object, "layer1", layer1_json(rpc, message));
     }
     if (message->state == BATCHED_INCLUDED) {
-        int32_t head = rollup_node_head(rpc->node)->level;
         json_object_set_new(object, "finalized",
-                            json_boolean(message->level + ROLLUP_FINALITY <= head));
+                            json_boolean(message->level <= rollup_node_finalized(rpc->node)));
         json_object_set_new(object, "cemented", json_false());
     }
     http_reply_json(request, 200, object);
@@ -338,6 +341,9 @@ static const struct http_route routes[] = {
     {"GET", "/health", get_health, 0},
     {"GET", "/version", get_version, 0},
     {"GET", "/ping", get_ping, 0},
+    {"GET", "/admin/faults", rpc_get_faults, 0},
+    {"POST", "/admin/faults", rpc_post_faults, FAULTS_TEXT_BYTES_MAX + 1},
+    {"POST", "/admin/reorg", rpc_post_reorg, 0},
 };
 
 enum status rpc_open(struct rpc **ret_rpc,
@@ -347,10 +353,13 @@ enum status rpc_open(struct rpc **ret_rpc,
                      struct error_line *error)
 {
     struct rpc *rpc = calloc(1, sizeof *rpc);
-    struct http_server_options options = {
-        .routes = routes, .routes_count = sizeof routes / sizeof routes[0], .context = rpc};
+    struct http_server_options options = {.routes = routes,
+                                          .routes_count = sizeof routes / sizeof routes[0],
+                                          .context = rpc,
+                                          .intercept = rpc_intercept};
 
     CHECK(rpc != NULL);
+    rpc->base = base;
     rpc->node = node;
     enum status status = http_server_open(&rpc->server, base, address, &options, error);
     if (status != OK) {
@@ -365,6 +374,7 @@ void rpc_close(struct rpc *rpc)
 {
     if (rpc == NULL) return;
     http_server_close(rpc->server);
+    rpc_drop_held(rpc);
     free(rpc);
 }
 

@@ -1,5 +1,5 @@
-/* The insides of the RPC, shared by rpc.c (streams, batcher, health) and rpc_blocks.c (blocks and
- * storage). */
+/* The insides of the RPC, shared by rpc.c (streams, batcher, health), rpc_blocks.c (blocks and
+ * storage) and rpc_faults.c. */
 #ifndef HOST_RPC_STATE_H
 #define HOST_RPC_STATE_H
 
@@ -15,10 +15,16 @@ struct rpc_monitor {
     bool finalized;
 };
 
+struct rpc_held;
+
 struct rpc {
+    struct event_base *base;
     struct rollup_node *node;
     struct http_server *server;
     struct rpc_monitor monitors[RPC_MONITORS_MAX];
+    struct rpc_held *held; /* requests whose answer is late on purpose */
+    uint32_t held_count;
+    bool lose_answer; /* of the injection at hand */
 };
 
 /* Status 500 and [{"kind": "temporary", "id": ..., "msg": ...}]. */
@@ -46,5 +52,16 @@ void rpc_get_length(void *context, struct http_request *request);
 void rpc_get_subkeys(void *context, struct http_request *request);
 void rpc_get_values(void *context, struct http_request *request);
 void rpc_get_outbox(void *context, struct http_request *request);
+
+/* Faults: the server's intercept. Of an injection that is done rpc_lost_answer says whether its
+ * answer is lost; then the reply is made. rpc_drop_held ends what is held back, after the server. */
+bool rpc_intercept(void *context, struct http_request *request);
+bool rpc_lost_answer(struct rpc *rpc, struct http_request *request);
+void rpc_drop_held(struct rpc *rpc);
+
+/* Handlers of rpc_faults.c. */
+void rpc_get_faults(void *context, struct http_request *request);
+void rpc_post_faults(void *context, struct http_request *request);
+void rpc_post_reorg(void *context, struct http_request *request);
 
 #endif

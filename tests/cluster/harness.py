@@ -545,10 +545,14 @@ def arguments(description):
     return parser
 
 
-def main(description, test):
-    """Runs `test(args, directory, clusters)`; clusters it adds to the list are stopped at the end."""
+def main(description, test, options=None):
+    """Runs `test(args, directory, clusters)`; clusters it adds to the list are stopped at the end.
+    `options(parser)` adds options of the test's own."""
     global SLOW  # pylint: disable=global-statement
-    args = arguments(description).parse_args()
+    parser = arguments(description)
+    if options:
+        options(parser)
+    args = parser.parse_args()
     SLOW = args.slow
     args.build = (ROOT / args.build).resolve()
     parent = args.build / "cluster-logs"

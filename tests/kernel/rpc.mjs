@@ -15,11 +15,12 @@ const directory = mkdtempSync(join(tmpdir(), 'dsn-rollup-'));
 const DEADLINE_MS = 60000;
 let base;
 let node;
+let blockTime = '50ms';
 
 // Starts the node and waits for the line that names its port.
 function start(...flags) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['--data-dir', join(directory, 'data'), '--rpc-port', '0', '--block-time', '50ms',
+    const child = spawn(program, ['--data-dir', join(directory, 'data'), '--rpc-port', '0', '--block-time', blockTime,
       '--rollup-address', 'sr1RYurGZtN8KNSpkMcCt9CgWeUaNkzsAfXf', '--batching-keys', '16', ...flags]);
     let log = '';
     child.stderr.on('data', (text) => {
@@ -184,6 +185,8 @@ async function testWrongInput() {
     [2, 'scenario.json', ['--data-dir', join(directory, 'new'), '--kernel', join(fixture, 'scenario.json')]],
     [2, '--rollup-address', ['--data-dir', join(directory, 'new'), '--kernel', kernel, '--rollup-address', 'sr1x']],
     [2, 'block-time', ['--block-time', 'soon']],
+    [2, '--faults: delay: expected PERCENT%:LEVELS', ['--faults', 'delay=5%']],
+    [2, '--faults: reorg: expected PERCENT%:BLOCKS with BLOCKS from 1 to 2', ['--faults', 'reorg=5%:3']],
     [2, '--preimages-endpoint', ['--data-dir', join(directory, 'new'), '--kernel', kernel, '--preimages-endpoint', 'ftp://x']],
     [1, new URL(base).port, ['--data-dir', join(directory, 'other'), '--kernel', kernel, '--rpc-port', new URL(base).port]],
   ];
@@ -192,6 +195,158 @@ async function testWrongInput() {
     assert.equal(got, code, text);
     assert.ok(text.includes(named), `${named} is not named: ${text}`);
   }
+}
+
+// ---- faults on purpose
+
+async function admin(path, body, status = 200) {
+  const answer = await fetch(`${base}/admin/${path}`, body === undefined ? {} : { method: 'POST', body });
+  assert.equal(answer.status, status, `/admin/${path} ${body}`);
+  return answer.json();
+}
+
+const levelsPass = async (count) => {
+  const now = await level();
+  await until(`${count} levels`, async () => (await level()) >= now + count);
+};
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const raw = (path) => fetch(base + path);
+
+async function testFaultsAreSet() {
+  const list = 'drop=10%,delay=20%:3,hang=1%:5,seed=7';
+  assert.equal((await admin('faults')).faults, '');
+  assert.equal((await admin('faults', `${list}\n`)).faults, list);
+  for (const [bad, named] of [['drop=10', 'drop: '], ['reorg=1%:3', 'older blocks are final'], ['x'.repeat(256), 'a line']]) {
+    assert.ok((await admin('faults', bad, 400)).message.includes(named), bad);
+    assert.equal((await admin('faults')).faults, list);
+  }
+  assert.equal((await admin('faults', '')).faults, '');
+}
+
+// Blocks are undone and others take their place; what was final stays; a restart knows the new ones.
+async function testReorg() {
+  for (const levels of ['0', '3', '', 'x', '11']) {
+    assert.ok((await admin(`reorg?levels=${levels}`, '', 400)).message.startsWith('levels: '), levels);
+  }
+  for (const levels of [1, 2, 2, 1]) {
+    await levelsPass(4);
+    const before = await level();
+    const at = async (n) => [await get(`/global/block/${n}/hash`), await get(`/global/block/${n}/state_hash`)];
+    const old = [await at(before - 2), await at(before - 1), await at(before)];
+    const final = await get('/global/block/finalized/level');
+    const head = await admin(`reorg?levels=${levels}`, '');
+    assert.ok(head.level >= before - levels, `${before} undone to ${head.level}`);
+    assert.ok((await get('/global/block/finalized/level')) >= final, 'finalized went back');
+    if (head.level <= before) assert.deepEqual(await at(head.level), old[head.level - before + 2]);
+    await until('other blocks', async () => (await level()) > before);
+    for (let n = head.level + 1; n <= before; n++) {
+      const [hash] = old[n - before + 2];
+      assert.notEqual(await get(`/global/block/${n}/hash`), hash);
+      await get(`/global/block/${hash}/level`, 500);
+    }
+    const header = await get(`/global/block/${head.level + 1}`);
+    assert.equal(header.predecessor, head.block_hash);
+    await restart(levels === 1 ? 'SIGKILL' : 'SIGTERM');
+    assert.equal(await get(`/global/block/${head.level + 1}/hash`), header.block_hash);
+  }
+  // What is final, or was there at the start, cannot be undone.
+  await levelsPass(4);
+  await admin('reorg?levels=2', '');
+  const tried = await fetch(`${base}/admin/reorg?levels=2`, { method: 'POST' });
+  assert.ok(tried.status === 400 || (await level()) > 2, 'two blocks undone below the final one');
+  assert.ok((await admin('faults')).counts.blocks_undone >= 2);
+}
+
+// A message included in an undone block waits again or is lost, and is not said to be included.
+async function testUndoneMessages() {
+  const fates = new Set();
+  for (let n = 0; n < 40 && fates.size < 2; n++) {
+    await levelsPass(1);
+    const content = `00eeee${n.toString(16).padStart(4, '0')}`;
+    const [id] = (await post([content])).body;
+    const status = async () => (await get(`/local/batcher/queue/${id}`)).status;
+    await until('inclusion', async () => (await status()) === 'included');
+    const before = (await admin('faults')).counts;
+    const answer = await fetch(`${base}/admin/reorg?levels=2`, { method: 'POST' });
+    if (answer.status !== 200) continue; // final already
+    const after = (await admin('faults')).counts;
+    if (after.undone_operations_lost > before.undone_operations_lost) {
+      await levelsPass(3);
+      assert.equal(await status(), 'injected');
+      fates.add('lost');
+    } else if (after.undone_operations_returned > before.undone_operations_returned) {
+      await until('inclusion again', async () => (await status()) === 'included');
+      fates.add('returned');
+    }
+  }
+  assert.equal(fates.size, 2, `fates of undone messages: ${[...fates]}`);
+}
+
+// When all that an undone block held is lost, the state is what it was before, and stays so.
+async function testUndoneState() {
+  blockTime = '100ms'; // to be in time with a reorg
+  node = await start('--kernel', kernel, '--data-dir', join(directory, 'undone'));
+  await until('installed kernel', () => value('/accepted'));
+  let lost = false;
+  for (const message of messages.filter((hex) => hex.slice(42, 44) === '01').slice(0, 60)) {
+    const before = await value('/accepted');
+    const [id] = (await post([message], '?drop_duplicate=false')).body;
+    await until('inclusion', async () => (await get(`/local/batcher/queue/${id}`)).status === 'included');
+    if ((await value('/accepted')) === before) continue; // forged, or it does not connect
+    const { counts } = await admin('faults');
+    const answer = await fetch(`${base}/admin/reorg?levels=2`, { method: 'POST' });
+    if (answer.status !== 200) continue;
+    const after = (await admin('faults')).counts;
+    if (after.undone_operations_returned > counts.undone_operations_returned) {
+      await until('acceptance again', async () => (await value('/accepted')) !== before);
+    } else if (after.undone_operations_lost > counts.undone_operations_lost) {
+      await levelsPass(3);
+      assert.equal(await value('/accepted'), before, 'the state of an undone block is still there');
+      lost = true;
+      break;
+    }
+  }
+  assert.ok(lost, 'no segment was undone and lost');
+  await stop();
+  blockTime = '50ms';
+}
+
+async function testErrorsAndHangs() {
+  const contents = Array.from({ length: 12 }, (_, n) => `00dddd${n.toString(16).padStart(2, '0')}`);
+  await admin('faults', 'error=100%');
+  for (const path of ['/global/tezos_level', '/health', '/global/monitor_blocks']) assert.equal((await raw(path)).status, 500);
+  for (const content of contents) assert.equal((await post([content])).status, 500);
+  const { counts } = await admin('faults', '');
+  const done = counts.injections_done_and_answered_500;
+  assert.ok(done > 0 && counts.injections_refused > 0, JSON.stringify(counts));
+  await levelsPass(3);
+  let known = 0;
+  for (const content of contents) {
+    const [id] = (await post([content])).body;
+    if ((await get(`/local/batcher/queue/${id}`)).status === 'included') known++;
+  }
+  assert.equal(known, done, 'what was done although 500 was answered');
+
+  await admin('faults', 'hang=100%:300');
+  const begun = Date.now();
+  await level();
+  assert.ok(Date.now() - begun >= 290, 'answered at once');
+  // A client that does not wait: what it asked for happens all the same.
+  const left = AbortSignal.timeout(50);
+  await assert.rejects(fetch(`${base}/local/batcher/injection?drop_duplicate=true`,
+    { method: 'POST', body: '["00cccc"]', signal: left }));
+  await sleep(400);
+  await admin('faults', '');
+  await levelsPass(3);
+  const [id] = (await post(['00cccc'])).body;
+  assert.equal((await get(`/local/batcher/queue/${id}`)).status, 'included');
+  // And the end does not wait for answers that are held back.
+  await admin('faults', 'hang=100%:60000');
+  const held = raw('/health').catch(() => 'cut');
+  await sleep(100);
+  assert.ok((await admin('faults')).counts.reads_hung >= 2);
+  await stop();
+  assert.equal(await held, 'cut');
 }
 
 // Mode reveal: pages come from an endpoint that at first does not have them, then lies, then answers.
@@ -241,7 +396,11 @@ async function main() {
   await testWrongInput();
   await testScenario();
   await testTornWrite();
-  await stop();
+  await testFaultsAreSet();
+  await testReorg();
+  await testUndoneMessages();
+  await testErrorsAndHangs();
+  await testUndoneState();
   await testReveal();
   console.log(`${messages.length} messages, ${scenario.applied} pre-blocks applied, restarts survived`);
 }

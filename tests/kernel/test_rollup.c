@@ -81,7 +81,7 @@ static struct digest add(struct batcher *batcher,
 
 static void a_block_takes_one_operation_per_key(void **state)
 {
-    struct batcher *batcher = batcher_new(2);
+    struct batcher *batcher = batcher_new(2, NULL);
     const struct bytes *messages;
     char name[16];
 
@@ -108,7 +108,7 @@ static void a_block_takes_one_operation_per_key(void **state)
 
 static void messages_with_an_order_go_first(void **state)
 {
-    struct batcher *batcher = batcher_new(1);
+    struct batcher *batcher = batcher_new(1, NULL);
     const struct bytes *messages;
 
     (void)state;
@@ -128,7 +128,7 @@ static void messages_with_an_order_go_first(void **state)
 
 static void ids_and_states_of_messages(void **state)
 {
-    struct batcher *batcher = batcher_new(1);
+    struct batcher *batcher = batcher_new(1, NULL);
     const struct bytes *messages;
     struct batched_message *const *queue;
 
@@ -158,7 +158,7 @@ static void ids_and_states_of_messages(void **state)
 static void messages_over_the_limit_are_refused(void **state)
 {
     static uint8_t content[INBOX_MESSAGE_BYTES_MAX + 1];
-    struct batcher *batcher = batcher_new(1);
+    struct batcher *batcher = batcher_new(1, NULL);
     struct batcher_submission submission = {.content = {content, sizeof content}};
     struct digest id;
 

@@ -88,6 +88,8 @@ static const struct http_route routes[] = {
     {"GET", "/fail", handle_fail, 0},
 };
 
+static bool (*intercept)(void *context, struct http_request *request); /* of the next server */
+
 static void open_server(uint32_t connections_max, uint32_t timeout_ms, bool cors)
 {
     struct address address = {"127.0.0.1", 0};
@@ -98,6 +100,7 @@ static void open_server(uint32_t connections_max, uint32_t timeout_ms, bool cors
         .connections_max = connections_max,
         .timeout_ms = timeout_ms,
         .cors = cors,
+        .intercept = intercept,
     };
     base = event_base_new();
     assert_int_equal(http_server_open(&server, base, &address, &options, &error), OK);
@@ -355,6 +358,60 @@ static void a_reply_to_a_client_that_left_goes_nowhere(void **state)
     event_base_free(base);
 }
 
+/* Holds what is posted, answers one path itself, leaves the rest alone. */
+static bool hold_some(void *context, struct http_request *request)
+{
+    (void)context;
+    if (strcmp(http_request_path(request), "/fail") == 0) {
+        http_reply_error(request, 500, "taken", "by the intercept");
+        return true;
+    }
+    if (strcmp(http_request_method(request), "POST") != 0) return false;
+    assert_int_equal(http_request_body(request).len, 3); /* it is there, whole */
+    held = request;
+    return true;
+}
+
+static void a_request_can_be_taken_before_its_handler(void **state)
+{
+    (void)state;
+    intercept = hold_some;
+    open_server(0, 0, false);
+    raw_ask(&raw, "GET /fail HTTP/1.1\r\n\r\nGET /hello HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert_memory_equal(raw.text, "HTTP/1.1 500 ", 13);
+    assert_non_null(strstr(raw.text, "\r\n\r\nhello"));
+    /* No route, no intercept. */
+    raw_ask(&raw, "POST /nowhere HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    assert_memory_equal(raw.text, "HTTP/1.1 404 ", 13);
+
+    raw_open(&raw);
+    raw_send(&raw, "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+                   "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n");
+    for (int i = 0; i < 500 && held == NULL; i++)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_non_null(held);
+    assert_int_equal(raw.len, 0); /* what comes behind it waits, too */
+    http_request_handle(held, NULL);
+    run_until(&raw.done);
+    const char *echo = strstr(raw.text, "\r\n\r\nabc");
+    assert_non_null(echo);
+    assert_non_null(strstr(echo, "\r\n\r\nhello"));
+    bufferevent_free(raw.bev);
+
+    /* Handled after the client has left. */
+    held = NULL;
+    raw_open(&raw);
+    raw_send(&raw, "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc");
+    for (int i = 0; i < 500 && held == NULL; i++)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_non_null(held);
+    bufferevent_free(raw.bev);
+    http_server_close(server);
+    http_request_handle(held, NULL);
+    event_base_free(base);
+    intercept = NULL;
+}
+
 /* --- our own client
  * ------------------------------------------------------------------------------------ */
 
@@ -552,6 +609,7 @@ int main(void)
         cmocka_unit_test(connections_are_bounded),
         cmocka_unit_test(preflight_is_answered_when_asked_for),
         cmocka_unit_test(a_reply_to_a_client_that_left_goes_nowhere),
+        cmocka_unit_test(a_request_can_be_taken_before_its_handler),
         cmocka_unit_test(calls_return_replies),
         cmocka_unit_test(calls_that_cannot_succeed_say_why),
         cmocka_unit_test(a_stream_delivers_chunks_as_they_come),
