@@ -123,3 +123,7 @@ class Net:
 def mount_small(directory, size):
     """A file system of `size` (as "64m") on a directory, seen by this process and its children only."""
     run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)])
+
+
+def unmount(directory):
+    run(["umount", "--lazy", str(directory)])

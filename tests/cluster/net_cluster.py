@@ -4,7 +4,7 @@ import os
 import resource
 
 from harness import HTTP, Cluster
-from namespaces import address
+from namespaces import address, unmount
 
 # What a login or a service has unless somebody raised it: attackers meet nodes with that.
 DESCRIPTORS = 1024
@@ -18,6 +18,7 @@ class NetCluster(Cluster):
         self.net = net
         self.base = 64000
         self.environments = {}  # of single nodes
+        self.mounts = []
         _, self.hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def host(self, n):
@@ -40,3 +41,8 @@ class NetCluster(Cluster):
     def start(self, n, *flags):
         environment = dict(os.environ, **self.environments[n]) if n in self.environments else None
         self.nodes[n] = self.spawn(self.node_arguments(n, *flags), f"node-{n}", self.inside(n), environment)
+
+    def close(self):
+        super().close()
+        for directory in self.mounts:
+            unmount(directory)

@@ -9,6 +9,8 @@ run (make under-fire). Exit code 77 where namespaces cannot be made.
 import sys
 
 import harness
+from attackers import flood, half_open, idle_connections, slow_readers, slowloris
+from disks import full_disk, lost_store, slow_disk
 from faults_net import (foreign_member, kills, one_way, partition_of_two, partition_without_quorum, power_loss, stopped)
 from fire import Fire
 from namespaces import Net, NotPermitted
@@ -18,23 +20,35 @@ SKIPPED = 77
 
 def short(fire):
     """The most valuable of it, within a minute."""
-    kills(fire, 6)
+    kills(fire, 5)
     with fire.scenario("kill -9 of all seven at once", served=False):
         power_loss(fire)
+    stopped(fire, 1)
     partition_of_two(fire, 2)
     partition_without_quorum(fire, 2)
     one_way(fire, 2)
     foreign_member(fire, 0.5)
+    idle_connections(fire, 2000, 2)
 
 
 def full(fire, args):
     kills(fire, args.kills)
+    with fire.scenario("kill -9 of all seven at once", served=False):
+        power_loss(fire)
     stopped(fire, args.stop)
     for _ in range(args.partitions):
         partition_of_two(fire, 20)
         partition_without_quorum(fire, 20)
     one_way(fire, 20)
     foreign_member(fire, 10)
+    full_disk(fire)
+    slow_disk(fire, 50, 20)
+    lost_store(fire)
+    flood(fire, 20)
+    slow_readers(fire, 8)
+    idle_connections(fire, 10000, 15)
+    slowloris(fire, 400, 20)
+    half_open(fire, 240, 5)
 
 
 def extend(parser):
