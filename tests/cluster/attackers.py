@@ -7,17 +7,16 @@ import resource
 import selectors
 import signal
 import socket
-import ssl
 import time
 
-from fire import ALL, pause
-from harness import (EXPORT, HTTP, PRIMARY, TRANSACTIONS, WORKER, Process, check, pressure, step, until)
+from fire import ALL, pause, pressure
+from net_cluster import DESCRIPTORS
+from harness import EXPORT, HTTP, PRIMARY, TRANSACTIONS, WORKER, Process, check, step, until
+from rogue_tls import client_hello, key_context
 
 PORTS = (PRIMARY, EXPORT, TRANSACTIONS, WORKER, HTTP)
 MESH_PORTS = (PRIMARY, WORKER)
 GRPC_PORTS = (EXPORT, TRANSACTIONS)
-# DER of an Ed25519 private key (RFC 8410), up to its 32-byte seed.
-ED25519_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
 
 
 def raise_descriptors(count):
@@ -88,10 +87,6 @@ class Connections:
             sock.close()
 
 
-def place(fire, n, service):
-    return fire.cluster.host(n), fire.cluster.port(n, service)
-
-
 def descriptors(fire, n):
     """Open descriptors of a node."""
     directory = f"/proc/{fire.cluster.nodes[n].child.pid}/fd"
@@ -103,9 +98,9 @@ def idle_connections(fire, count, seconds):
     if not raise_descriptors(count + 500):
         count = 500
     victim = fire.random.choice(sorted(ALL))
-    places = [place(fire, n, service) for n in sorted(ALL) for service in PORTS]
+    places = [fire.cluster.place(n, service) for n in sorted(ALL) for service in PORTS]
     places = [places[i % len(places)] for i in range(count // 2)]
-    places += [place(fire, victim, GRPC_PORTS[i % 2]) for i in range(count - len(places))]
+    places += [fire.cluster.place(victim, GRPC_PORTS[i % 2]) for i in range(count - len(places))]
     with fire.scenario(f"{count} idle connections, half of them to node {victim}"):
         connections = Connections(places)
         begun = time.monotonic()
@@ -114,9 +109,13 @@ def idle_connections(fire, count, seconds):
             most = max(most, descriptors(fire, victim))
             pause(0.2)
         fire.stream_goes_on(ALL - {victim}, 10)
-        step(f"{connections.open()} of {count} idle connections still open after {time.monotonic() - begun:.1f} s; "
-             f"node {victim} had {most} descriptors")
+        step(f"{connections.open()} of {count} idle connections still open after {time.monotonic() - begun:.1f} s; node "
+             f"{victim} had {most} descriptors, refused {fire.cluster.metric(victim, 'dsn_connections_refused_total'):.0f}")
+        check(most > DESCRIPTORS or count // 2 < DESCRIPTORS, f"only {most} descriptors: the attack has no weight")
         connections.close()
+        late = fire.cluster.submit([victim], "load-late", "--count", 1).finish()
+        check(len(late) == 1, f"whoever comes to node {victim} after the idle connections is not served")
+        fire.promises += late
     fire.counts["idle connections"] += count
 
 
@@ -160,7 +159,7 @@ def slowloris(fire, count, seconds):
     time-out of the server give the port back."""
     n = fire.random.choice(sorted(ALL))
     with fire.scenario(f"{count} HTTP requests that never end, at node {n}"):
-        connections = Connections([place(fire, n, HTTP)] * count, lambda _: b"GET /status HTTP/1.1\r\nX-Slow: ")
+        connections = Connections([fire.cluster.place(n, HTTP)] * count, lambda _: b"GET /status HTTP/1.1\r\nX-Slow: ")
         connections.greet()
         ended = time.monotonic() + seconds
         while time.monotonic() < ended:
@@ -172,41 +171,14 @@ def slowloris(fire, count, seconds):
     fire.counts["slow HTTP requests"] += count
 
 
-def client_hello():
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    with contextlib.suppress(ssl.SSLWantReadError):
-        context.wrap_bio(incoming, outgoing).do_handshake()
-    return outgoing.read()
-
-
-def member_context(fire, n):
-    """Member n's own network key, in the wrong hands: TLS accepts it."""
-    directory = fire.cluster.directory
-    seed = bytes.fromhex((fire.cluster.home(n) / "network-key").read_text().strip())
-    key, certificate = directory / "rogue.key", directory / "rogue.pem"
-    (directory / "rogue.der").write_bytes(ED25519_PREFIX + seed)
-    fire.cluster.run("openssl", "pkey", "-inform", "DER", "-in", directory / "rogue.der", "-out", key)
-    fire.cluster.run("openssl", "req", "-x509", "-key", key, "-subj", "/CN=rogue", "-days", "1", "-out", certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(certificate, key)
-    return context
-
-
 def half_open(fire, count, seconds):
     """Mesh connections that stop half way: after TCP connects, after a ClientHello, after the whole handshake of a
     member that then says nothing. A node that restarts among them gets in."""
     rogue = fire.random.choice(sorted(ALL))
     others = sorted(ALL - {rogue})
-    context = member_context(fire, rogue)
+    context = key_context(fire.cluster, fire.cluster.home(rogue) / "network-key", "rogue")
     hello = client_hello()
-    places = [place(fire, others[i % len(others)], MESH_PORTS[i // len(others) % 2]) for i in range(count)]
+    places = [fire.cluster.place(others[i % len(others)], MESH_PORTS[i // len(others) % 2]) for i in range(count)]
     restarted = fire.random.choice(others)
     with fire.scenario(f"{count} half-open mesh connections", [restarted]):
         refused = fire.cluster.metric(others[0], "dsn_mesh_refused_total")
@@ -216,12 +188,12 @@ def half_open(fire, count, seconds):
         proven = []
         for n in others:
             for service in MESH_PORTS:
-                sock = socket.create_connection(place(fire, n, service), timeout=10)
+                sock = socket.create_connection(fire.cluster.place(n, service), timeout=10)
                 proven.append(context.wrap_socket(sock))
         fire.cluster.kill9(restarted)
         fire.restart(restarted)
         pause(seconds)
-        seconds_back = fire.all_back([restarted])
+        seconds_back, _ = fire.all_back([restarted])
         step(f"node {restarted} was back among half-open connections {seconds_back:.2f} s later")
         until(lambda: silent.open() + greeting.open() == 0, 20 * pressure(),
               lambda: f"half-open connections are cut: {silent.open()} and {greeting.open()} are left")

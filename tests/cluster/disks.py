@@ -90,7 +90,7 @@ def lost_store(fire):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         pause(1)
         fire.restart(n, flags=["--rejoin"])
-        own = fire.all_back([n])
+        own, _ = fire.all_back([n])
         rounds = fire.cluster.status(n)["round"]
         until(lambda: fire.cluster.status(n)["round"] > rounds + 5, 30, f"node {n} proposes again")
         step(f"node {n} is ready {own:.2f} s after its start")

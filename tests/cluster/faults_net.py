@@ -2,10 +2,12 @@
 
 import json
 import signal
+import socket
 import time
 
-from fire import ALL, F, pause, progress
-from harness import check, pressure, step, until
+from fire import ALL, F, pause, pressure, progress
+from harness import PRIMARY, WORKER, Failure, check, step, until
+from rogue_tls import key_context
 
 # After the last partition is healed commits go on within this time: a connection that lost packets is tried again
 # after its own back-off, or is cut for silence after 10 s (mesh.h) and made anew.
@@ -43,6 +45,8 @@ def kill_by_kill(fire, count, spans):
         progress(f"{done} of {count} kills")
         if cycles % 10 == 0:
             fire.compare()
+            if not fire.short:
+                step(f"{done} of {count} kills, {fire.audit.compared} pre-blocks compared")
     progress("")
     fire.counts["kill -9"] += done
 
@@ -113,6 +117,19 @@ def one_way(fire, seconds):
     fire.counts["one-way cuts"] += 2
 
 
+def shut_out(fire, n, service, context):
+    """A stranger that takes any certificate shows its own: it is cut, and hears nothing (a hello would come first)."""
+    with socket.create_connection(fire.cluster.place(n, service), timeout=10) as sock:
+        heard = b""
+        try:
+            heard = context.wrap_socket(sock).recv(4096)
+        except TimeoutError as silent:
+            raise Failure(f"node {n} leaves a stranger's connection open") from silent
+        except OSError:
+            pass  # the alert
+        check(heard == b"", f"node {n} talks to a stranger: {heard.hex()}")
+
+
 def foreign_member(fire, seconds):
     """A node with a key, a certificate and a committee of its own, and our addresses in it."""
     cluster = fire.cluster
@@ -128,6 +145,7 @@ def foreign_member(fire, seconds):
     committee.write_text(json.dumps(file))
     dialled = sorted(ALL - {1})  # it is member 1 of its own committee, and the lower index dials
     refused = {n: cluster.metric(n, "dsn_mesh_refused_total") for n in dialled}
+    context = key_context(cluster, directory / "node-2/network-key", "stranger")
     with fire.scenario("a node of another committee"):
         home = directory / "node-1"
         node = cluster.spawn([cluster.build / "consensus/node/dsn-node", "--committee", committee, "--key",
@@ -136,6 +154,9 @@ def foreign_member(fire, seconds):
         for n in dialled:
             until(lambda n=n: cluster.metric(n, "dsn_mesh_refused_total") >= refused[n] + 2, 20,
                   f"node {n} refuses both connections of the stranger and counts them")
+        for n in sorted(ALL):
+            for service in (PRIMARY, WORKER):
+                shut_out(fire, n, service, context)
         pause(seconds)
         check(node.is_alive(), f"the stranger ended: {node.tail()}")
         log = node.log.read_text()

@@ -24,6 +24,9 @@ class NetCluster(Cluster):
     def host(self, n):
         return address(n)
 
+    def place(self, n, service):
+        return self.host(n), self.port(n, service)
+
     def make_committee(self):
         self.run(self.tool("dsn"), "committee", "new", "--nodes", self.count, "--dir", self.directory,
                  "--host", address("{n}"), "--port-base", self.base)
