@@ -14,14 +14,16 @@ import ctypes
 import os
 import subprocess
 
+from harness import Failure
+
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 HUB = 254
 NOBODY = 222
 
 
-class NotPermitted(Exception):
-    """Namespaces cannot be made here; the text says why."""
+class NotPermitted(Failure):
+    """Namespaces, or something in them, cannot be made here; the text says why."""
 
 
 def unshare(flags):
@@ -31,8 +33,11 @@ def unshare(flags):
 
 def run(command, text="", namespace=None):
     """Runs a tool to its end, in a namespace of ours."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False,
-                          preexec_fn=(lambda: enter(namespace)) if namespace is not None else None)
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False,
+                              preexec_fn=(lambda: enter(namespace)) if namespace is not None else None)
+    except FileNotFoundError as missing:
+        raise NotPermitted(f"{command[0]} is not installed") from missing
     if done.returncode != 0:
         raise NotPermitted(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
 

@@ -32,6 +32,9 @@ def short(fire):
 
 
 def full(fire, args):
+    full_disk(fire)
+    slow_disk(fire, 50, 20)
+    lost_store(fire)
     kills(fire, args.kills)
     with fire.scenario("kill -9 of all seven at once", served=False):
         power_loss(fire)
@@ -41,9 +44,6 @@ def full(fire, args):
         partition_without_quorum(fire, 20)
     one_way(fire, 20)
     foreign_member(fire, 10)
-    full_disk(fire)
-    slow_disk(fire, 50, 20)
-    lost_store(fire)
     flood(fire, 20)
     slow_readers(fire, 8)
     idle_connections(fire, 10000, 15)
@@ -70,6 +70,6 @@ if __name__ == "__main__":
     try:
         test.net = Net(8)
     except NotPermitted as reason:
-        print(f"netns: skipped, no network namespaces here: {reason}")
+        print(f"netns: skipped, network namespaces cannot be made here: {reason}")
         sys.exit(SKIPPED)
     harness.main(__doc__, test, extend)
