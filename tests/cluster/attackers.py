@@ -151,7 +151,7 @@ def slow_readers(fire, count):
         for reader in readers:
             reader.process.signal(signal.SIGCONT)
         for reader in readers:
-            reader.reach(history, 120)
+            reader.reach(history, 120 * pressure())
             reader.stop()
             check("RESOURCE_EXHAUSTED" in reader.process.log.read_text(),
                   f"a reader that was cut is told why: {reader.process.tail()}")
