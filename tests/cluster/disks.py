@@ -9,7 +9,7 @@ import time
 from audit import ACCEPTED
 from fire import ALL, pause
 from harness import check, check_same, step, until
-from namespaces import mount_small
+from namespaces import mount_small, unmount
 
 FULL_EXIT = 1  # docs/operations.md, section 10
 
@@ -24,12 +24,11 @@ def fill(path):
             pass
 
 
-def full_disk(fire):
-    """Somebody fills the disk of one node: its next write fails, it stops and says why; with space it is back."""
-    n = fire.random.choice(sorted(ALL))
+def to_small_disk(fire, n):
+    """Node n's data on a file system of its own, with a little room."""
     data = fire.cluster.data(n)
-    fire.cluster.terminate(n)
     aside = data.with_name("data-aside")
+    fire.cluster.terminate(n)
     data.rename(aside)
     data.mkdir()
     used = sum(file.stat().st_size for file in aside.rglob("*") if file.is_file())
@@ -39,6 +38,27 @@ def full_disk(fire):
     shutil.rmtree(aside)
     fire.restart(n)
     fire.all_back()
+
+
+def to_large_disk(fire, n):
+    """And back to where there is room for the rest of the run."""
+    data = fire.cluster.data(n)
+    aside = data.with_name("data-aside")
+    fire.cluster.terminate(n)
+    shutil.copytree(data, aside)
+    unmount(data)
+    fire.cluster.mounts.remove(data)
+    data.rmdir()
+    aside.rename(data)
+    fire.restart(n)
+    fire.all_back()
+
+
+def full_disk(fire):
+    """Somebody fills the disk of one node: its next write fails, it stops and says why; with space it is back."""
+    n = fire.random.choice(sorted(ALL))
+    data = fire.cluster.data(n)
+    to_small_disk(fire, n)
     with fire.scenario(f"the disk of node {n} is full", [n]):
         begun = time.monotonic()
         fill(data / "filler")
@@ -51,6 +71,7 @@ def full_disk(fire):
         fire.stream_goes_on(ALL - {n}, 5)
         (data / "filler").unlink()
         fire.restart(n)
+    to_large_disk(fire, n)
     fire.counts["full disks"] += 1
 
 

@@ -82,6 +82,8 @@ class Fire:
 
     def compare(self):
         """All streams up to where the network is now, and the receipts so far."""
+        for n in ALL:
+            check(self.cluster.nodes[n].is_alive(), f"node {n} ended: {self.cluster.nodes[n].tail()}")
         index = self.top()
         self.audit.reach(index, 60 * pressure())
         self.audit.compare(index)

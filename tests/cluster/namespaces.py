@@ -131,4 +131,4 @@ def mount_small(directory, size):
 
 
 def unmount(directory):
-    run(["umount", "--lazy", str(directory)])
+    run(["umount", str(directory)])
