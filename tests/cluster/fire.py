@@ -27,7 +27,7 @@ def pause(seconds):
 
 def pressure():
     """How much longer a deadline is on a busy machine: not so long that a failure takes for ever."""
-    return min(pressure_now(), 4)
+    return min(pressure_now(), 8)
 
 
 def progress(text):
