@@ -9,7 +9,7 @@ packages=(
     clang lld libclang-rt-14-dev clang-format wabt binaryen
     libsodium-dev libssl-dev libevent-dev librocksdb-dev libjansson-dev
     libgrpc-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev
-    dpkg-dev xz-utils ca-certificates curl iproute2 procps shellcheck python3
+    dpkg-dev xz-utils ca-certificates openssl curl iproute2 procps shellcheck python3
 )
 # The interop and kernel tests run JavaScript; any Node.js from 18 on will do.
 command -v node >/dev/null 2>&1 || packages+=(nodejs)

@@ -7,6 +7,9 @@
 /* Longest path that is named back to a client. */
 #define PATH_BYTES 128u
 
+/* As long as a slow client on a bad link may take; the library's default is two minutes. */
+#define HANDSHAKE_MS_MAX 10000
+
 /* ---- accepting ------------------------------------------------------------------------------- */
 
 static void refuse_full(struct call *call)
@@ -108,6 +111,8 @@ static grpc_server *make_server(void)
         argument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20),
         argument(GRPC_ARG_TCP_READ_CHUNK_SIZE, 256 << 10),
         argument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 1 << 20),
+        /* Connections that say nothing, or not enough to be one of HTTP/2. */
+        argument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS_MAX),
         /* Clients that vanished without a word are noticed; theirs may ping as they like. */
         argument(GRPC_ARG_KEEPALIVE_TIME_MS, 5000),
         argument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 15000),

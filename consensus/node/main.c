@@ -8,6 +8,7 @@
 #include "common/key_file.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "consensus/node/api_accept.h"
 #include "consensus/node/node.h"
 #include "consensus/node/settings.h"
 
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
     if (code != CONFIG_RUN) return code;
     signal(SIGPIPE, SIG_IGN);
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES_MIN);
+    (void)api_accept_bound();
     status = settings_apply(&options, peers, &committee, error, &settings);
     code = status == OK ? run(&options) : fail(error, exit_code(status));
     config_free(&settings, &settings_program);

@@ -303,6 +303,11 @@ void mesh_get_peer(struct mesh_peer_status *ret_status, const struct mesh *mesh,
     ret_status->rtt_us = mesh_slot_at(mesh, peer, MESH_CONTROL)->rtt_us;
 }
 
+uint64_t mesh_refused(const struct mesh *mesh)
+{
+    return mesh->refused;
+}
+
 size_t mesh_pending(const struct mesh *mesh)
 {
     size_t pending = mesh->pending_count;

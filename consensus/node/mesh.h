@@ -158,6 +158,9 @@ struct mesh_peer_status {
 };
 void mesh_get_peer(struct mesh_peer_status *ret_status, const struct mesh *mesh, authority_t peer);
 
+/* Accepted connections that ended before their other side proved to be a member, since mesh_open. */
+uint64_t mesh_refused(const struct mesh *mesh);
+
 /* Connections that are neither up nor closed: bounded by MESH_PENDING_MAX. */
 size_t mesh_pending(const struct mesh *mesh);
 

@@ -43,6 +43,7 @@ void mesh_accept_refused(struct mesh *mesh,
     char text[MESH_ADDRESS_BYTES];
 
     mesh->strangers++;
+    mesh->refused++;
     if (mesh->is_closing) return;
     if (mesh->strangers_logged_us != 0 &&
         now_us - mesh->strangers_logged_us < MESH_STRANGER_LOG_US) {

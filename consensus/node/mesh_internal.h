@@ -142,6 +142,7 @@ struct mesh {
     bool is_closing;
     uint64_t strangers_logged_us;
     uint64_t strangers;                /* not logged yet */
+    uint64_t refused;                  /* all of them, since mesh_open */
     uint8_t gather[MESH_RECORD_BYTES]; /* small frames on their way into one record */
 };
 

@@ -4,6 +4,7 @@
 #include "common/codec.h"
 #include "common/hash_pages.h"
 #include "consensus/core/records.h"
+#include "consensus/node/api_accept.h"
 #include "consensus/node/node_internal.h"
 
 /* Rounds that one /dag answer shows at the most. */
@@ -126,6 +127,8 @@ static void machine_metrics(struct metrics *metrics, struct node *node)
     gauge(metrics, "dsn_commit_seconds_max", (double)storage.commit_us_max / 1e6);
     gauge(metrics, "dsn_append_seconds_max", (double)storage.append_us_max / 1e6);
     gauge(metrics, "dsn_outbox_actions", (double)outbox_count(node->outbox));
+    counter(metrics, "dsn_mesh_refused_total", (double)mesh_refused(node->mesh));
+    counter(metrics, "dsn_connections_refused_total", (double)api_accept_refused());
     counter(metrics, "dsn_core_steps_total", (double)node->steps);
     fprintf(metrics->stream, "# TYPE dsn_peer_up gauge\n# TYPE dsn_peer_rtt_seconds gauge\n");
     for (uint32_t i = 0; i < count; i++) {

@@ -94,9 +94,15 @@ def die_with_parent():
 
 
 class Process:
-    """A program we started, with its output in a file (or a pipe for stdout)."""
+    """A program we started, with its output in a file (or a pipe for stdout). `before` runs in the child; as it
+    dies with the thread that started it, start it from the main one."""
 
-    def __init__(self, arguments, log, pipe=False):
+    def __init__(self, arguments, log, pipe=False, before=None, environment=None):
+        def prepare():
+            die_with_parent()
+            if before:
+                before()
+
         self.name = pathlib.Path(arguments[0]).name
         self.log = pathlib.Path(log)
         with open(self.log, "ab") as output:
@@ -106,7 +112,8 @@ class Process:
                 stdout=subprocess.PIPE if pipe else output,
                 stderr=output,
                 cwd=ROOT,
-                preexec_fn=die_with_parent,
+                env=environment,
+                preexec_fn=prepare,
             )
 
     def is_alive(self):
@@ -244,7 +251,10 @@ class Listener:
 class Acknowledged:
     """One promise: this transaction, at this level, committed at (index, position) if that was asked."""
 
+    __slots__ = ("transaction", "level", "index", "position", "at")
+
     def __init__(self, transaction, level, index, position):
+        self.at = time.monotonic()
         self.transaction = transaction
         self.level = level
         self.index = index
@@ -329,8 +339,11 @@ class Cluster:
     def port(self, n, service):
         return self.base + 10 * n + service
 
+    def host(self, n):  # pylint: disable=unused-argument
+        return "127.0.0.1"
+
     def url(self, n, service):
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port(n, service)}"
+        return f"{'https' if self.tls else 'http'}://{self.host(n)}:{self.port(n, service)}"
 
     @property
     def committee(self):
@@ -356,8 +369,8 @@ class Cluster:
                 "--key", self.home(n) / "key", "--network-key", self.home(n) / "network-key",
                 "--data-dir", self.data(n), *self.flags, *flags]
 
-    def spawn(self, arguments, name):
-        process = Process(arguments, self.directory / f"{name}.log")
+    def spawn(self, arguments, name, before=None, environment=None):
+        process = Process(arguments, self.directory / f"{name}.log", before=before, environment=environment)
         self.processes.append(process)
         return process
 
@@ -502,20 +515,23 @@ def check_dense(items, first=1):
         check(item.id == first + number, f"id {item.id} where {first + number} was due")
 
 
+def check_promise(promise, found):
+    """An acknowledged transaction is in the stream exactly once, where its receipt says; `found` are its places."""
+    name = promise.transaction[:24].decode(errors="replace")
+    check(found, f"{name!r} was acknowledged as {promise.level} and is nowhere in the stream")
+    check(len(found) == 1, f"{name!r} is in the stream {len(found)} times: {found}")
+    if promise.level == "committed":
+        check(found[0] == (promise.index, promise.position),
+              f"{name!r} is at {found[0]}, its receipt says {(promise.index, promise.position)}")
+
+
 def check_delivered(items, acknowledged):
-    """Each acknowledged transaction is in the stream exactly once, where its receipt says."""
     places = {}
     for item in items:
         for position, transaction in enumerate(item.transactions):
             places.setdefault(transaction, []).append((item.id, position))
     for promise in acknowledged:
-        found = places.get(promise.transaction, [])
-        name = promise.transaction[:24].decode(errors="replace")
-        check(found, f"{name!r} was acknowledged as {promise.level} and is nowhere in the stream")
-        check(len(found) == 1, f"{name!r} is in the stream {len(found)} times: {found}")
-        if promise.level == "committed":
-            check(found[0] == (promise.index, promise.position),
-                  f"{name!r} is at {found[0]}, its receipt says {(promise.index, promise.position)}")
+        check_promise(promise, places.get(promise.transaction, []))
 
 
 def check_one_vertex_per_slot(cluster, nodes):
