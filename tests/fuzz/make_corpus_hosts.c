@@ -6,6 +6,7 @@
 #include "rollup-kernel/host/base58.h"
 #include "rollup-kernel/host/pack.h"
 #include "rollup-kernel/host/rollup_record.h"
+#include "sequencer/mock_record.h"
 #include "tests/fuzz/corpus_file.h"
 
 static uint8_t memory[20000];
@@ -243,6 +244,33 @@ static void save_rollup_records(void)
     durable_close(second.state);
 }
 
+/* A pre-block of the mock, with two batches. */
+static void save_mock_records(void)
+{
+    const struct bytes batches[] = {{(const uint8_t *)"\x0a\x01x", 3},
+                                    {(const uint8_t *)"\x0a\x02yz\x0a\x01u", 7}};
+    const struct preblock header = {.index = 1, .round = 2, .batches = 2};
+    const struct quorum quorum = {.count = 3, .signers = {0, 1, 3}};
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    writer_u8(&writer, 0);
+    mock_record_write(&writer, &header, &quorum, batches, 2);
+    corpus_save_writer("mock_record", "two_batches", &writer);
+    memory[0] = 1;
+    corpus_save_writer("mock_record", "other_payload", &writer);
+    writer = writer_make(memory, sizeof memory);
+    writer_u8(&writer, 0);
+    mock_record_write(&writer, &header, &quorum, &(struct bytes){NULL, 0}, 1);
+    corpus_save_writer("mock_record", "empty_batch", &writer);
+}
+
+static void save_preimages(void)
+{
+    corpus_save_text("preimage", "page", "HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc");
+    corpus_save_text("preimage", "missing", "HTTP/1.0 404 Not Found\r\n\r\nabc");
+    corpus_save_text("preimage", "no_body", "HTTP/1.0 200 OK\r\n\r\n");
+}
+
 void make_corpus_hosts(void)
 {
     save_files();
@@ -252,4 +280,6 @@ void make_corpus_hosts(void)
     save_base58();
     save_kernels();
     save_rollup_records();
+    save_mock_records();
+    save_preimages();
 }

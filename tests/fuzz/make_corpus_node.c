@@ -215,6 +215,17 @@ static void save_stores(void)
     corpus_save("batch_log", "torn", torn, sizeof torn);
     corpus_save("batch_log", "marked", marked, sizeof marked);
     corpus_save("batch_log", "changed", changed, sizeof changed);
+    uint8_t row[108] = {1, 0, 0, 0};
+    row[70] = 1;
+    memset(row + 72, '0', 36);
+    corpus_save("store_row", "identity", row, sizeof row);
+    row[0] = 2;
+    corpus_save("store_row", "newer_schema", row, 6);
+    row[0] = 1;
+    row[71] = 2;
+    corpus_save("store_row", "flag_2", row, sizeof row);
+    corpus_save("store_row", "number", "\x00\x00\x00\x00\x00\x00\x01\x02", 8);
+    corpus_save("store_row", "slot", "\x00\x00\x00\x00\x00\x00\x01\x02\x00\x03", 10);
     corpus_save("recovery", "unchanged", "", 0);
     corpus_save("recovery", "one_of_each", rows, sizeof rows);
 }
