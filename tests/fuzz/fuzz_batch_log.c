@@ -12,7 +12,8 @@
 
 /* A segment file that may hold anything, at the start of a node. Headers that pass their checksum are not found by
  * chance, so the file is written from a script that can make good ones, and then be changed. It is opened or refused
- * with a line; what is found can be read, or is refused when it is; and the log that was opened opens again as it is.
+ * with a line; what is found can be read, or, where it was synced, is refused when it is; and the log that was opened
+ * opens again as it is.
  *
  *   input = items: kind u8 | value u16
  *     kind % 8   0, 1: a record of 1 + value % 5000 bytes, good      2: the same, its batch changed
@@ -25,13 +26,16 @@
 
 static char folder[64];
 static char path[96];
+static char next_path[96]; /* begun behind a tail that was cut off */
 static uint8_t file[FILE_BYTES_MAX];
 static size_t file_len;
 static struct segment segment; /* the salt, and how far the records say that it is synced */
+static bool marked;            /* some record may say that more than the first page is */
 
 static void remove_folder(void)
 {
     (void)unlink(path);
+    (void)unlink(next_path);
     (void)rmdir(folder);
 }
 
@@ -43,6 +47,7 @@ static void make_folder(void)
     (void)snprintf(folder, sizeof folder, "%.40s/fuzz-XXXXXX", parent);
     CHECK(mkdtemp(folder) != NULL);
     (void)snprintf(path, sizeof path, "%s/00000001.log", folder);
+    (void)snprintf(next_path, sizeof next_path, "%s/00000002.log", folder);
     (void)atexit(remove_folder);
 }
 
@@ -64,6 +69,7 @@ static void begin_file(void)
     file_len = SEGMENT_PAGE;
     segment.number = 1;
     segment.synced = SEGMENT_PAGE;
+    marked = false;
 }
 
 static void add_record(uint16_t value)
@@ -97,6 +103,7 @@ static void run_item(uint8_t kind, uint16_t value)
         return;
     case 6:
         segment.synced = file_len + (value % 4) * SEGMENT_PAGE;
+        marked = true;
         return;
     case 7:
         if (back <= file_len) file[file_len - back] ^= (uint8_t)(1 + kind / 8);
@@ -111,6 +118,7 @@ static void run_item(uint8_t kind, uint16_t value)
 
 static void write_file(void)
 {
+    (void)unlink(next_path);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     CHECK(fd >= 0);
@@ -159,6 +167,8 @@ static void check_records(struct batch_log *log)
         struct digest root;
         enum status status = batch_log_read(log, &buffer, &record, &expected->digest);
         CHECK(status == OK || status == ERR_CORRUPT || status == ERR_NOT_FOUND);
+        /* Nothing but the last group: it was checked against its digests, and cut. */
+        CHECK(status == OK || marked);
         if (status != OK) continue;
         CHECK(digest_equal(&record.digest, &expected->digest));
         hash_pages_root(&root, buffer->data + BUFFER_BATCH, record.bytes);

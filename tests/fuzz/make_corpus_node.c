@@ -208,6 +208,8 @@ static void save_stores(void)
     static const uint8_t torn[] = {0, 10, 0, 0, 20, 0, 5, 100, 0, 4, 9, 0};
     static const uint8_t marked[] = {0, 1, 0, 6, 1, 0, 3, 9, 0, 6, 0, 0, 0, 3, 0};
     static const uint8_t changed[] = {1, 5, 1, 2, 6, 2, 1, 7, 3, 7, 60, 0};
+    /* Once lost a synced record: see test_batch_recover.c. */
+    static const uint8_t taken_along[] = {0, 1, 0, 6, 0, 0, 2, 2, 0, 0, 3, 0, 6, 0, 0, 2, 4, 0};
     static const uint8_t rows[] = {1, 0,  0, 3, 0, 255, 0, 30,  0, 0, 0, 0, 2, 60,  0, 40, 0, 0,
                                    3, 90, 0, 9, 0, 1,   4, 100, 0, 7, 0, 1, 5, 110, 0, 20, 0, 0};
 
@@ -215,6 +217,7 @@ static void save_stores(void)
     corpus_save("batch_log", "torn", torn, sizeof torn);
     corpus_save("batch_log", "marked", marked, sizeof marked);
     corpus_save("batch_log", "changed", changed, sizeof changed);
+    corpus_save("batch_log", "taken_along", taken_along, sizeof taken_along);
     uint8_t row[108] = {1, 0, 0, 0};
     row[70] = 1;
     memset(row + 72, '0', 36);
