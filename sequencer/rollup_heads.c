@@ -1,5 +1,11 @@
 #include "sequencer/rollup_heads.h"
 
+/* Not with strchr: a zero byte would be one, too, but only behind a value. */
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\r' || c == '\n' || c == '\t';
+}
+
 /* Takes whole JSON values off the text; blocks are objects. */
 static void read_values(struct rollup_heads *heads, rollup_heads_take *take, void *context)
 {
@@ -17,7 +23,7 @@ static void read_values(struct rollup_heads *heads, rollup_heads_take *take, voi
             rollup_read_hash(hash, json_object_get(json, "block_hash")))
             take(context, level, hash);
         json_decref(json);
-        while (at < heads->len && strchr(" \r\n\t", heads->text[at]) != NULL)
+        while (at < heads->len && is_blank(heads->text[at]))
             at++;
     }
     memmove(heads->text, heads->text + at, heads->len - at);

@@ -145,6 +145,9 @@ static void save_rollup_answers(void)
     snprintf(json, sizeof json,
              " [] {\"block_hash\": \"B\\u0031/\", \"level\": 1}{\"level\":9,\"block_hash\":\"B\"");
     corpus_save_text("rollup_heads", "half", json);
+    /* Zero bytes were blanks when they came in one piece with the value before, and else the end of the stream. */
+    const char zeros[] = " []\0\0\0{\"level\": 7, \"block_hash\": \"Bk5\"} []!";
+    corpus_save("rollup_heads", "zero_bytes", zeros, sizeof zeros);
 
     corpus_save_text("rollup_state", "state",
                      "\"0000000000000009\"\n"

@@ -121,7 +121,7 @@ static void write_envelope(struct writer *writer, uint64_t nonce)
 
 static void save_calls(void)
 {
-    uint8_t bytes[2000];
+    uint8_t bytes[2000] = {0};
     struct writer message = writer_make(bytes, sizeof bytes);
     struct writer script = begin_call(0, 5);
 
