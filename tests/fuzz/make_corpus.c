@@ -202,9 +202,11 @@ static void save_records(void)
     struct writer writer = writer_make(memory, sizeof memory);
     header_row_write(&writer, &certificate.header, &certificate.quorum.signatures[0]);
     corpus_save_writer("record", "header", &writer);
+    corpus_save_writer("wire", "header_row", &writer);
     writer = writer_make(memory, sizeof memory);
     certificate_row_write(&writer, &certificate, true);
     corpus_save_writer("record", "certificate", &writer);
+    corpus_save_writer("wire", "certificate_row", &writer);
 
     writer = writer_make(memory, sizeof memory);
     preblock_record_write_begin(&writer, &preblock, &refs[1], 2);
