@@ -46,7 +46,7 @@ build_guided() {
 guided() {
     local name=$1 program=build/fuzz/tests/fuzz/fuzz_$1 log=build/fuzz-$1.log runs edges
     mkdir -p "build/fuzz-corpus/$name"
-    "$program" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="build/fuzz-$name-" \
+    "$program" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 -artifact_prefix="build/fuzz-$name-" \
         "build/fuzz-corpus/$name" "tests/fuzz/corpus/$name" 2>"$log" || {
         tail -n 40 "$log" >&2
         echo "fuzz: $name failed; replay: $program build/fuzz-$name-*" >&2
