@@ -66,11 +66,11 @@ kernel-flood: build ## MESSAGES=10000000 adversarial inbox messages through the 
 rollup-faults: build ## ROUNDS=10 of sequencers under a rollup node that misbehaves, with kills and reorgs
 	@python3 tests/sequencer/rollup_faults.py --build $(BUILD) --rounds $(or $(ROUNDS),10) $(ARGS)
 
-fuzz: setup ## coverage-guided fuzzing of every decoder (SECONDS_EACH=60)
-	@./scripts/fuzz.sh guided $(or $(SECONDS_EACH),60)
+fuzz: setup ## coverage-guided fuzzing of every decoder (SECONDS_EACH=60, DRIVERS="header vote" only these); running totals
+	@FUZZ_DRIVERS="$(DRIVERS)" ./scripts/fuzz.sh guided $(or $(SECONDS_EACH),60)
 
 fuzz-seeded: build ## seeded changes of every decoder's corpus, in bulk (SECONDS_EACH=60); totals of both kinds
-	@./scripts/fuzz.sh seeded $(or $(SECONDS_EACH),60)
+	@FUZZ_DRIVERS="$(DRIVERS)" ./scripts/fuzz.sh seeded $(or $(SECONDS_EACH),60)
 
 tsan: setup ## the tests whose threads meet, and a cluster under load, under the thread sanitizer
 	@./scripts/tsan.sh

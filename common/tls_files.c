@@ -185,7 +185,9 @@ SSL *tls_roots_connect(const struct tls_roots *roots, const char *host)
         CHECK(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), host) == 1);
     } else {
         CHECK(SSL_set1_host(connection, host) == 1);
-        CHECK(SSL_set_tlsext_host_name(connection, host) == 1);
+        /* What SSL_set_tlsext_host_name does, without its cast that drops const. */
+        CHECK(SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                       (void *)(uintptr_t)host) == 1);
     }
     return connection;
 }

@@ -2,6 +2,7 @@
 
 #include "proto/client_internal.h"
 #include "proto/pb.h"
+#include "proto/receipt.h"
 
 /* A message on its way from the program to gRPC. */
 struct message {
@@ -71,17 +72,17 @@ static void free_message(struct message *message)
     free(message);
 }
 
-/* SubmitSummary of dsn.proto: accepted 1, bytes 2. */
+/* What cannot be read counts as nothing. */
 static void read_summary(struct client_event *event, const struct client_stream *stream)
 {
+    struct summary summary;
+
     if (stream->response == NULL || stream->kind != CLIENT_STREAM_BATCHED) return;
     grpc_slice slice = client_read_message(stream->response);
-    struct reader reader = reader_make(GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
-    struct pb_field field;
-    while (pb_next(&field, &reader)) {
-        if (field.kind != PB_VARINT) continue;
-        if (field.number == 1) event->accepted = field.value;
-        if (field.number == 2) event->accepted_bytes = field.value;
+    struct bytes bytes = {GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice)};
+    if (summary_read(&summary, bytes) == OK) {
+        event->accepted = summary.accepted;
+        event->accepted_bytes = summary.bytes;
     }
     grpc_slice_unref(slice);
 }

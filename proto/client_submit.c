@@ -2,6 +2,7 @@
 
 #include "proto/client_internal.h"
 #include "proto/pb.h"
+#include "proto/receipt.h"
 
 /* One unary call. Lives from client_submit until its event is posted. */
 struct submission {
@@ -38,22 +39,19 @@ static void list_remove(struct submission *submission)
         submission->client->submissions_list = submission->next;
 }
 
-/* Receipt of dsn.proto: digest 1, index 2, position 3, level 4, offset 5. */
 static bool read_receipt(struct client_event *event, grpc_slice slice)
 {
-    struct reader reader = reader_make(GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
-    struct pb_field field;
-    while (pb_next(&field, &reader)) {
-        if (field.kind == PB_BYTES && field.number == 1 && field.bytes.len == 32)
-            memcpy(event->digest.bytes, field.bytes.data, 32);
-        if (field.kind != PB_VARINT) continue;
-        if (field.number == 2) event->index = field.value;
-        if (field.number == 3) event->position = (uint32_t)field.value;
-        if (field.number == 4 && field.value <= CLIENT_LEVEL_COMMITTED)
-            event->level = (enum client_level)field.value;
-        if (field.number == 5) event->offset = (uint32_t)field.value;
-    }
-    return reader_done(&reader);
+    struct bytes bytes = {GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice)};
+    struct receipt receipt;
+
+    if (receipt_read(&receipt, bytes) != OK) return false;
+    event->digest = receipt.digest;
+    event->index = receipt.index;
+    event->position = receipt.position;
+    event->offset = receipt.offset;
+    if (receipt.level >= CLIENT_LEVEL_ACCEPTED && receipt.level <= CLIENT_LEVEL_COMMITTED)
+        event->level = (enum client_level)receipt.level;
+    return true;
 }
 
 static void on_done(struct queue_tag *tag, bool ok)

@@ -5,7 +5,8 @@
 #                            goes on where the last one ended
 # fuzz.sh totals             executions so far in this build folder, by driver
 #
-# Two drivers at a time. Stops at the first finding and says how to replay it.
+# FUZZ_DRIVERS="header vote" takes these only. Two drivers at a time. Stops at the first finding and says how to
+# replay it. Counters are in build/fuzz-totals and go on from run to run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=${1:-guided} seconds=${2:-60}
@@ -13,6 +14,14 @@ totals=build/fuzz-totals
 mkdir -p "$totals"
 names=()
 for corpus in tests/fuzz/corpus/*/; do names+=("$(basename "$corpus")"); done
+chosen=("${names[@]}")
+[ -z "${FUZZ_DRIVERS:-}" ] || read -ra chosen <<<"$FUZZ_DRIVERS"
+for name in "${chosen[@]}"; do
+    [ -d "tests/fuzz/corpus/$name" ] || {
+        echo "fuzz.sh: there is no driver '$name'" >&2
+        exit 2
+    }
+done
 
 # add KIND NAME COUNT: adds to a driver's counter.
 add() {
@@ -30,14 +39,14 @@ build_guided() {
             exit 1
         }
     fi
-    for name in "${names[@]}"; do targets+=("tests/fuzz/fuzz_$name"); done
+    for name in "${chosen[@]}"; do targets+=("tests/fuzz/fuzz_$name"); done
     ninja -C build/fuzz --quiet "${targets[@]}"
 }
 
 guided() {
     local name=$1 program=build/fuzz/tests/fuzz/fuzz_$1 log=build/fuzz-$1.log runs edges
     mkdir -p "build/fuzz-corpus/$name"
-    "$program" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="build/fuzz-$name-" \
+    "$program" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 -artifact_prefix="build/fuzz-$name-" \
         "build/fuzz-corpus/$name" "tests/fuzz/corpus/$name" 2>"$log" || {
         tail -n 40 "$log" >&2
         echo "fuzz: $name failed; replay: $program build/fuzz-$name-*" >&2
@@ -74,14 +83,15 @@ seeded() {
 
 print_totals() {
     local name guided seeded sum_guided=0 sum_seeded=0
+    printf '%-18s %15s %15s %15s\n' executions guided seeded together
     for name in "${names[@]}"; do
         guided=0 seeded=0
         [ -f "$totals/$name.guided" ] && guided=$(<"$totals/$name.guided")
         [ -f "$totals/$name.seeded" ] && seeded=$(<"$totals/$name.seeded")
-        printf '%-18s %14d guided %14d seeded\n' "$name" "$guided" "$seeded"
+        printf '%-18s %15d %15d %15d\n' "$name" "$guided" "$seeded" $((guided + seeded))
         sum_guided=$((sum_guided + guided)) sum_seeded=$((sum_seeded + seeded))
     done
-    printf '%-18s %14d guided %14d seeded\n' "total" "$sum_guided" "$sum_seeded"
+    printf '%-18s %15d %15d %15d\n' "total" "$sum_guided" "$sum_seeded" $((sum_guided + sum_seeded))
 }
 
 case $mode in
@@ -98,5 +108,5 @@ totals)
 esac
 export -f add guided seeded
 export totals seconds
-printf '%s\n' "${names[@]}" | xargs -P 2 -I{} bash -c "$mode {} || exit 255" # 255: no further driver is begun
+printf '%s\n' "${chosen[@]}" | xargs -P 2 -I{} bash -c "$mode {} || exit 255" # 255: no further driver is begun
 print_totals

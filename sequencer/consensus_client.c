@@ -7,8 +7,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "proto/client.h"
-#include "proto/subdag.h"
-#include "proto/verify.h"
+#include "sequencer/subdag_preblock.h"
 
 /* Transactions on their way to the nodes. */
 #define SUBMISSIONS_MAX 1024u
@@ -88,45 +87,6 @@ static void leave_node(struct consensus_stream *stream,
     client_export_next_channel(stream->export, stream->last);
 }
 
-/* Views of the batches in execution order; how many, or 0 when there are too many. */
-static uint32_t collect_batches(struct bytes *ret_batches, const struct subdag *subdag)
-{
-    struct reader payloads = reader_make(subdag->bytes.data, subdag->bytes.len);
-    struct bytes payload;
-    uint32_t count = 0;
-
-    while (subdag_next_payload(&payload, &payloads)) {
-        struct reader batches = reader_make(payload.data, payload.len);
-        struct bytes batch;
-        while (subdag_next_batch(&batch, &batches)) {
-            if (count == PREBLOCK_BATCHES_MAX) return 0;
-            ret_batches[count++] = batch;
-        }
-    }
-    return count;
-}
-
-static enum status make_preblock(struct da_preblock **ret_preblock,
-                                 const struct verify_item *item,
-                                 const struct client_event *event)
-{
-    static struct bytes batches[PREBLOCK_BATCHES_MAX];
-    struct subdag subdag;
-    struct quorum quorum = {.count = 0};
-    enum status status = subdag_open(&subdag, event->subdag);
-
-    if (status != OK) return status;
-    uint32_t count = collect_batches(batches, &subdag);
-    if (count == 0) return ERR_MALFORMED;
-    if (item->certified) {
-        struct reader reader =
-            reader_make(subdag.preblock_certificate.data, subdag.preblock_certificate.len);
-        quorum_decode(&quorum, &reader);
-        if (!reader_done(&reader)) return ERR_MALFORMED;
-    }
-    return da_preblock_make(ret_preblock, &item->preblock, &quorum, batches, count);
-}
-
 /* Hands on what waited and the certified pre-block that covers it. */
 static void deliver(struct consensus_stream *stream)
 {
@@ -163,7 +123,7 @@ static void take_subdag(struct consensus_stream *stream, const struct client_eve
         leave_node(stream, event, "does not chain to the pre-block before");
         return;
     }
-    enum status status = make_preblock(&preblock, &item, event);
+    enum status status = subdag_preblock_make(&preblock, &item, event->subdag);
     if (status != OK) {
         leave_node(stream, event, status_text(status));
         return;

@@ -4,19 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/bcs.h"
 #include "common/bytes.h"
 #include "common/committee.h"
 #include "common/http_server.h"
 #include "common/limits.h"
 #include "rollup-kernel/host/durable.h"
 #include "sequencer/json_rpc.h"
+#include "sequencer/rollup_answer.h"
 
 /* {"data": hex} of the largest transaction, with some air. */
 #define BODY_BYTES_MAX (2u * TRANSACTION_BYTES_MAX + 4096u)
-
-/* A block's value: digests of the transactions of 3 MiB, which have at least one byte each and two of framing. */
-#define BLOCK_BYTES_MAX (33u * 1024u * 1024u)
 
 struct http_api {
     struct sequencer *sequencer;
@@ -159,7 +156,7 @@ static uint8_t *value_bytes(size_t *ret_len,
     } else {
         data = malloc(capacity + 1);
         CHECK(data != NULL);
-        if (capacity <= BLOCK_BYTES_MAX && rollup_read_hex(data, ret_len, capacity, json))
+        if (capacity <= ROLLUP_BLOCK_BYTES_MAX && rollup_read_hex(data, ret_len, capacity, json))
             return data;
         free(data);
         http_reply_error(request, 502, "rollup_failed", "the rollup's %s is not bytes in hex",
@@ -184,21 +181,13 @@ static void on_block(void *context, const json_t *json, const char *failure)
     uint8_t *data = value_bytes(&len, request, json, failure, "block");
 
     if (data == NULL) return;
-    struct reader reader = reader_make(data, len);
-    uint32_t count = bcs_read_length(&reader, BLOCK_BYTES_MAX / 32);
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < count && !reader.failed; i++) {
-        struct bytes digest = reader_view(&reader, 32);
-        if (!reader.failed) add_hex(list, digest.data, digest.len);
-    }
-    if (reader_done(&reader)) {
+    json_t *list = rollup_block_digests((struct bytes){data, len});
+    free(data);
+    if (list != NULL)
         http_reply_json(request, 200, list);
-    } else {
-        json_decref(list);
+    else
         http_reply_error(request, 502, "rollup_failed",
                          "the rollup's block is not a list of digests");
-    }
-    free(data);
 }
 
 static void on_authorities(void *context, const json_t *json, const char *failure)

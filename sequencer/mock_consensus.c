@@ -16,11 +16,11 @@
 #include "common/hash_pages.h"
 #include "common/key_file.h"
 #include "common/limits.h"
+#include "sequencer/mock_record.h"
 
 /* A pre-block is made at once when so much waits. */
 #define FULL_BYTES       (2u * 1024u * 1024u)
 
-#define BATCHES_MAX      8u
 #define RECORD_BYTES_MAX (PREBLOCK_BYTES_MAX + 8u * BATCH_BYTES_MAX)
 
 /* A pre-block as it is in the file, without the length. */
@@ -46,7 +46,7 @@ struct mock {
     struct digest last_digest;
     uint64_t last_timestamp;
     struct event *timer;
-    struct writer batches[BATCHES_MAX]; /* open for the next pre-block; the last one grows */
+    struct writer batches[MOCK_BATCHES_MAX]; /* open for the next pre-block; the last one grows */
     uint32_t batches_count;
     uint32_t transactions;
     uint64_t open_bytes;
@@ -64,27 +64,12 @@ struct consensus_stream {
     bool closed;
 };
 
-/* ---- streams --------------------------------------------------------------------------------- */
-
-static enum status record_open(struct da_preblock **ret_preblock,
-                               struct preblock *ret_header,
-                               const struct record *record)
+static struct bytes record_view(const struct record *record)
 {
-    struct reader reader = reader_make(record->data, record->len);
-    struct bytes batches[BATCHES_MAX];
-    struct quorum quorum;
-
-    preblock_decode(ret_header, &reader);
-    quorum_decode(&quorum, &reader);
-    uint32_t count = reader_u32(&reader);
-    if (reader.failed || count == 0 || count > BATCHES_MAX) return ERR_CORRUPT;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t len = reader_u32(&reader);
-        batches[i] = reader_view(&reader, len);
-    }
-    if (!reader_done(&reader)) return ERR_CORRUPT;
-    return da_preblock_make(ret_preblock, ret_header, &quorum, batches, count);
+    return (struct bytes){record->data, record->len};
 }
+
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void stream_free(struct consensus_stream *stream)
 {
@@ -112,7 +97,7 @@ static void on_stream(evutil_socket_t fd, short what, void *context)
         return;
     }
     if (stream->paused || stream->last >= mock->count) return;
-    CHECK(record_open(&preblock, &header, &mock->records[stream->last]) == OK);
+    CHECK(mock_record_open(&preblock, &header, record_view(&mock->records[stream->last])) == OK);
     stream->last++;
     event_active(stream->event, 0, 0);
     stream->follow.on_preblock(stream->follow.context, preblock);
@@ -162,7 +147,7 @@ static void take_record(struct mock *mock, const struct preblock *header, struct
 
 static void make_header(struct preblock *ret_header, const struct mock *mock)
 {
-    struct digest manifest[BATCHES_MAX];
+    struct digest manifest[MOCK_BATCHES_MAX];
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
@@ -188,6 +173,7 @@ static struct record make_record(struct preblock *ret_header, const struct mock 
 {
     uint8_t *data = malloc(4 + RECORD_BYTES_MAX);
     struct writer writer = writer_make(data, 4 + RECORD_BYTES_MAX);
+    struct bytes batches[MOCK_BATCHES_MAX];
     struct quorum quorum = {.count = 0};
     struct digest digest;
 
@@ -201,13 +187,9 @@ static struct record make_record(struct preblock *ret_header, const struct mock 
         crypto_sign(&quorum.signatures[quorum.count++], SCOPE_PREBLOCK, &digest, &mock->keys[i]);
     }
     writer_u32(&writer, 0);
-    preblock_encode(&writer, ret_header);
-    quorum_encode(&writer, &quorum);
-    writer_u32(&writer, mock->batches_count);
-    for (uint32_t i = 0; i < mock->batches_count; i++) {
-        writer_u32(&writer, (uint32_t)mock->batches[i].len);
-        writer_copy(&writer, mock->batches[i].data, mock->batches[i].len);
-    }
+    for (uint32_t i = 0; i < mock->batches_count; i++)
+        batches[i] = writer_view(&mock->batches[i]);
+    mock_record_write(&writer, ret_header, &quorum, batches, mock->batches_count);
     CHECK(!writer.failed);
     struct writer length = writer_make(data, 4);
     writer_u32(&length, (uint32_t)writer.len - 4);
@@ -287,7 +269,7 @@ static void add_transaction(struct mock *mock, const uint8_t *transaction, size_
     struct writer *batch = count == 0 ? NULL : &mock->batches[count - 1];
 
     if (batch == NULL || batch->len + entry > BATCH_BYTES_MAX) {
-        CHECK(count < BATCHES_MAX);
+        CHECK(count < MOCK_BATCHES_MAX);
         uint8_t *data = malloc(BATCH_BYTES_MAX);
         CHECK(data != NULL);
         batch = &mock->batches[mock->batches_count++];
@@ -452,7 +434,7 @@ static enum status load_records(struct mock *mock, const char *directory, struct
     while (status == OK && read_record(&record, stream)) {
         struct da_preblock *preblock;
         struct preblock header;
-        status = record_open(&preblock, &header, &record);
+        status = mock_record_open(&preblock, &header, record_view(&record));
         if (status == OK) da_preblock_free(preblock);
         if (status == OK && (header.index != mock->count + 1 ||
                              !digest_equal(&header.previous, &mock->last_digest)))

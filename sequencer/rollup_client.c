@@ -5,16 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/bytes.h"
 #include "common/http_client.h"
 #include "common/log.h"
+#include "sequencer/rollup_heads.h"
 
 /* A head's values are small; the largest value read is a kernel. */
 #define RESPONSE_BYTES_MAX (32u * 1024u * 1024u)
 #define CALL_TIMEOUT_MS    10000u
-
-/* A block of the stream; longer lines are no block headers. */
-#define STREAM_BYTES_MAX (64u * 1024u)
 
 /* Without a new block for so long the stream is taken for dead: opened again, and the head is asked for. Above the time of
  * a block on L1, so that this is rare there. */
@@ -40,8 +37,7 @@ struct rollup_client {
     struct http_call *stream;
     struct event *retry;
     uint64_t retry_us;
-    char line[STREAM_BYTES_MAX];
-    size_t line_len;
+    struct rollup_heads heads;
     char head[ROLLUP_HASH_BYTES];
     char polled[ROLLUP_HASH_BYTES]; /* whose level is asked for */
     bool up;
@@ -192,51 +188,16 @@ void rollup_get_message(struct rollup_client *client,
     call_start(call, true, NULL);
 }
 
-bool rollup_read_hex(uint8_t *ret_data, size_t *ret_len, size_t capacity, const json_t *json)
-{
-    size_t len = json_string_length(json);
-
-    if (!json_is_string(json) || len % 2 != 0 || len / 2 > capacity) return false;
-    if (!hex_decode(ret_data, len / 2, json_string_value(json), len)) return false;
-    *ret_len = len / 2;
-    return true;
-}
-
 /* ---- heads ----------------------------------------------------------------------------------- */
 
-static void take_head(struct rollup_client *client, const json_t *level, const json_t *hash)
+static void take_head(void *context, int32_t level, const char *hash)
 {
-    const char *text = json_string_value(hash);
+    struct rollup_client *client = context;
 
-    if (!json_is_integer(level) || text == NULL || strlen(text) >= sizeof client->head) return;
-    if (strspn(text, "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz") != strlen(text))
-        return;
-    if (json_integer_value(level) < 0 || json_integer_value(level) > INT32_MAX) return;
     set_up(client, true, NULL, NULL);
-    if (strcmp(text, client->head) == 0) return;
-    memcpy(client->head, text, strlen(text) + 1);
-    client->options.on_head(client->options.context, (int32_t)json_integer_value(level),
-                            client->head);
-}
-
-/* Takes whole JSON values off the stream's text; blocks are objects. */
-static void read_stream(struct rollup_client *client)
-{
-    size_t at = 0;
-
-    while (at < client->line_len) {
-        json_error_t error;
-        json_t *json =
-            json_loadb(client->line + at, client->line_len - at, JSON_DISABLE_EOF_CHECK, &error);
-        if (json == NULL) break;
-        at += (size_t)error.position;
-        take_head(client, json_object_get(json, "level"), json_object_get(json, "block_hash"));
-        json_decref(json);
-        while (at < client->line_len && strchr(" \r\n\t", client->line[at]) != NULL)
-            at++;
-    }
-    memmove(client->line, client->line + at, client->line_len - at);
-    client->line_len -= at;
+    if (strcmp(hash, client->head) == 0) return;
+    memcpy(client->head, hash, strlen(hash) + 1);
+    client->options.on_head(client->options.context, level, client->head);
 }
 
 static void on_chunk(void *context, const uint8_t *data, size_t len)
@@ -244,11 +205,7 @@ static void on_chunk(void *context, const uint8_t *data, size_t len)
     struct rollup_client *client = context;
 
     client->retry_us = RETRY_US_MIN;
-    if (len > sizeof client->line - client->line_len) client->line_len = 0;
-    if (len > sizeof client->line) return;
-    memcpy(client->line + client->line_len, data, len);
-    client->line_len += len;
-    read_stream(client);
+    rollup_heads_add(&client->heads, data, len, take_head, client);
 }
 
 static void retry_later(struct rollup_client *client)
@@ -264,26 +221,25 @@ static void retry_later(struct rollup_client *client)
 static void on_polled_level(void *context, const json_t *json, const char *failure)
 {
     struct rollup_client *client = context;
+    int32_t level;
 
-    if (failure != NULL) return;
-    json_t *hash = json_string(client->polled);
-    take_head(client, json, hash);
-    json_decref(hash);
+    if (failure != NULL || !rollup_read_level(&level, json)) return;
+    take_head(client, level, client->polled);
 }
 
 static void on_polled_hash(void *context, const json_t *json, const char *failure)
 {
     struct rollup_client *client = context;
-    const char *hash = json_string_value(json);
+    char hash[ROLLUP_HASH_BYTES];
 
     if (failure != NULL) {
         set_up(client, false, "head", failure);
         return;
     }
-    if (hash == NULL || strlen(hash) >= sizeof client->polled) return;
+    if (!rollup_read_hash(hash, json)) return;
     set_up(client, true, NULL, NULL);
     if (strcmp(hash, client->head) == 0) return;
-    memcpy(client->polled, hash, strlen(hash) + 1);
+    memcpy(client->polled, hash, sizeof hash);
     rollup_get(client, on_polled_level, client, "/global/block/%s/level", client->polled);
 }
 
@@ -305,13 +261,13 @@ static void open_stream(struct rollup_client *client)
         .method = "GET",
         .path = "/global/monitor_blocks",
         .timeout_ms = STREAM_TIMEOUT_MS,
-        .response_bytes_max = STREAM_BYTES_MAX,
+        .response_bytes_max = ROLLUP_HEADS_BYTES_MAX,
         .on_chunk = on_chunk,
         .on_done = on_stream_done,
         .context = client,
     };
 
-    client->line_len = 0;
+    client->heads.len = 0;
     client->stream = http_call_start(client->base, &options);
 }
 

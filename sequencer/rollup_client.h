@@ -7,16 +7,12 @@
 #ifndef SEQUENCER_ROLLUP_CLIENT_H
 #define SEQUENCER_ROLLUP_CLIENT_H
 
-#include <jansson.h>
-
 #include "common/address.h"
+#include "sequencer/rollup_answer.h"
 
 struct event_base;
 struct tls_roots;
 struct rollup_client;
-
-/* Text of a block hash, with its final 0. */
-#define ROLLUP_HASH_BYTES 64u
 
 struct rollup_client_options {
     struct address node;
@@ -72,8 +68,5 @@ void rollup_get_message(struct rollup_client *client,
                         rollup_done *done,
                         void *context,
                         const char *id);
-
-/* Bytes of a value's answer into `ret_data`; false when it is not hex or longer than `capacity`. */
-bool rollup_read_hex(uint8_t *ret_data, size_t *ret_len, size_t capacity, const json_t *json);
 
 #endif

@@ -43,7 +43,6 @@ struct copy {
     uint32_t calls;
     uint64_t paths;
     uint64_t bytes;
-    uint8_t *value;
     char hash[ROLLUP_HASH_BYTES];
     char failure[256];
 };
@@ -88,7 +87,6 @@ static void copy_end(struct copy *copy)
         durable_close(copy->durable);
         copy->done(copy->context, NULL, copy->failure);
     }
-    free(copy->value);
     free(copy);
 }
 
@@ -96,17 +94,21 @@ static void copy_advance(struct copy *copy);
 
 static void take_value(struct copy *copy, const char *path, const json_t *json)
 {
+    const size_t capacity = json_string_length(json) / 2;
     size_t len;
 
     if (json_is_null(json)) return;
-    if (!rollup_read_hex(copy->value, &len, VALUE_BYTES_MAX, json) ||
-        copy->bytes + len > COPY_BYTES_MAX) {
+    uint8_t *value = capacity > VALUE_BYTES_MAX ? NULL : malloc(capacity + 1);
+    CHECK(value != NULL || capacity > VALUE_BYTES_MAX);
+    if (value != NULL && rollup_read_hex(value, &len, capacity, json) &&
+        copy->bytes + len <= COPY_BYTES_MAX) {
+        copy->bytes += len;
+        durable_set(copy->durable, durable_path(path), (struct bytes){value, len});
+    } else {
         snprintf(copy->failure, sizeof copy->failure, "%.100s: value is too large or not hex",
                  path);
-        return;
     }
-    copy->bytes += len;
-    durable_set(copy->durable, durable_path(path), (struct bytes){copy->value, len});
+    free(value);
 }
 
 static void take_subkeys(struct copy *copy, const char *path, const json_t *json)
@@ -173,8 +175,6 @@ void rollup_copy(struct rollup_client *client,
     *copy = (struct copy){.client = client, .done = done, .context = context};
     memcpy(copy->hash, hash, strlen(hash) + 1);
     copy->durable = durable_new();
-    copy->value = malloc(VALUE_BYTES_MAX);
-    CHECK(copy->value != NULL);
     for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++)
         add_task(copy, roots[i], "", false);
     copy_advance(copy);

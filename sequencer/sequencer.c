@@ -63,19 +63,19 @@ static void head_read_done(struct sequencer *sequencer)
 
 static void on_message_status(void *context, const json_t *json, const char *failure)
 {
+    static const enum da_status statuses[] = {
+        [ROLLUP_MESSAGE_UNKNOWN] = DA_STATUS_UNKNOWN,
+        [ROLLUP_MESSAGE_QUEUED] = DA_STATUS_QUEUED,
+        [ROLLUP_MESSAGE_INJECTED] = DA_STATUS_INJECTED,
+        [ROLLUP_MESSAGE_INCLUDED] = DA_STATUS_INCLUDED,
+    };
     struct status_read *read = context;
     struct sequencer *sequencer = read->sequencer;
-    const char *status = json_string_value(json_object_get(json, "status"));
-    const json_t *level = json_object_get(json_object_get(json, "layer1"), "level");
+    enum rollup_message_state state;
+    int32_t level;
 
-    if (failure == NULL && status != NULL) {
-        enum da_status what = DA_STATUS_INCLUDED; /* included, and committed after it */
-        if (strcmp(status, "unknown") == 0) what = DA_STATUS_UNKNOWN;
-        if (strncmp(status, "pending", 7) == 0) what = DA_STATUS_QUEUED;
-        if (strcmp(status, "injected") == 0) what = DA_STATUS_INJECTED;
-        da_poster_status(sequencer->poster, &read->message, what,
-                         (int32_t)json_integer_value(level));
-    }
+    if (failure == NULL && rollup_read_message(&state, &level, json))
+        da_poster_status(sequencer->poster, &read->message, statuses[state], level);
     free(read);
     if (--sequencer->reads == 0) head_read_done(sequencer);
 }
@@ -106,17 +106,11 @@ static void on_pages(void *context, const json_t *json, const char *failure)
     static struct digest digests[4096];
     struct page_read *read = context;
     struct sequencer *sequencer = read->sequencer;
-    uint32_t count = 0;
-    size_t at;
-    const json_t *name;
 
-    json_array_foreach(json, at, name)
-    {
-        size_t len = json_string_length(name);
-        if (count == sizeof digests / sizeof digests[0]) break;
-        if (hex_decode(digests[count].bytes, 32, json_string_value(name), len)) count++;
+    if (failure == NULL) {
+        uint32_t count = rollup_read_digests(digests, sizeof digests / sizeof digests[0], json);
+        da_poster_shown(sequencer->poster, read->index, digests, count);
     }
-    if (failure == NULL) da_poster_shown(sequencer->poster, read->index, digests, count);
     free(read);
     if (--sequencer->reads == 0) ask_late(sequencer);
 }
@@ -247,11 +241,10 @@ static void read_next_head(struct sequencer *sequencer)
 static void on_address(void *context, const json_t *json, const char *failure)
 {
     struct sequencer *sequencer = context;
-    const char *text = json_string_value(json);
 
     sequencer->asked_address = false;
     if (failure != NULL || sequencer->stopped) return;
-    if (text == NULL || base58_decode(sequencer->address, BASE58_ROLLUP, text) != OK) {
+    if (!rollup_read_address(sequencer->address, json)) {
         sequencer_alarm(sequencer, "the rollup node's smart_rollup_address is not sr1...");
         return;
     }
@@ -263,7 +256,7 @@ static void on_address(void *context, const json_t *json, const char *failure)
     memcpy(options.address, sequencer->address, sizeof options.address);
     sequencer->has_address = true;
     sequencer->poster = da_poster_new(&options);
-    log_info("rollup: %s, level %" PRId32, text, sequencer->head_level);
+    log_info("rollup: %s, level %" PRId32, json_string_value(json), sequencer->head_level);
     if (sequencer->head_waits) read_next_head(sequencer);
 }
 

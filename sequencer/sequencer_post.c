@@ -4,7 +4,6 @@
 
 #include "common/bytes.h"
 #include "common/limits.h"
-#include "rollup-kernel/host/base58.h"
 #include "sequencer/sequencer_internal.h"
 
 /* What arrives after this level's time to post goes at once, but together with what comes within so long. */
@@ -38,13 +37,7 @@ static void on_injected(void *context, const json_t *json, const char *failure)
     struct sequencer *sequencer = context;
 
     sequencer->posting = false;
-    if (failure == NULL && json_array_size(json) != sequencer->post.count)
-        failure = "injection: as many ids as messages were expected";
-    for (uint32_t i = 0; failure == NULL && i < sequencer->post.count; i++) {
-        const char *id = json_string_value(json_array_get(json, i));
-        if (id == NULL || base58_decode(ids[i].bytes, BASE58_MESSAGE, id) != OK)
-            failure = "injection: an id that is not scmsg...";
-    }
+    if (failure == NULL) failure = rollup_read_ids(ids, sequencer->post.count, json);
     if (log_changed(&sequencer->post_logged, failure != NULL)) {
         if (failure != NULL)
             log_warn("poster: %s; trying again at each level", failure);

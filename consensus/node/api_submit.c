@@ -5,18 +5,7 @@
 
 #include <stdlib.h>
 
-#include "proto/pb.h"
-
-/* Field numbers of dsn.proto. */
-enum {
-    SUMMARY_ACCEPTED = 1,
-    SUMMARY_BYTES = 2,
-    RECEIPT_DIGEST = 1,
-    RECEIPT_INDEX = 2,
-    RECEIPT_POSITION = 3,
-    RECEIPT_LEVEL = 4,
-    RECEIPT_OFFSET = 5,
-};
+#include "proto/receipt.h"
 
 /* A batch that a stream waits for. */
 struct wait {
@@ -64,16 +53,18 @@ static void answer_unary(struct intake_waiter *waiter, const struct intake_resul
         fail(submit, GRPC_STATUS_UNAVAILABLE, result->failed);
         return;
     }
-    uint8_t memory[64];
+    uint8_t memory[RECEIPT_BYTES_MAX];
     struct writer writer = writer_make(memory, sizeof memory);
     if (submit->kind == SUBMIT_WAIT) {
-        pb_write_bytes(&writer, RECEIPT_DIGEST, (struct bytes){result->digest.bytes, 32});
-        if (result->level == API_LEVEL_COMMITTED) {
-            pb_write_uint(&writer, RECEIPT_INDEX, result->index);
-            pb_write_uint(&writer, RECEIPT_POSITION, result->position + submit->offset);
-        }
-        pb_write_uint(&writer, RECEIPT_LEVEL, (uint64_t)result->level + 1);
-        pb_write_uint(&writer, RECEIPT_OFFSET, submit->offset);
+        bool committed = result->level == API_LEVEL_COMMITTED;
+        const struct receipt receipt = {
+            .digest = result->digest,
+            .index = committed ? result->index : 0,
+            .position = committed ? result->position + submit->offset : 0,
+            .level = (uint32_t)result->level + 1,
+            .offset = submit->offset,
+        };
+        receipt_write(&writer, &receipt);
     }
     answer(submit, &writer);
 }
@@ -82,12 +73,10 @@ static void answer_unary(struct intake_waiter *waiter, const struct intake_resul
 static void answer_stream(struct submit *submit)
 {
     if (!submit->closed || !link_is_alone(&submit->waits)) return;
-    uint8_t memory[32];
+    uint8_t memory[SUMMARY_BYTES_MAX];
     struct writer writer = writer_make(memory, sizeof memory);
-    if (submit->kind == SUBMIT_BATCHES) {
-        pb_write_uint(&writer, SUMMARY_ACCEPTED, submit->accepted);
-        pb_write_uint(&writer, SUMMARY_BYTES, submit->bytes);
-    }
+    if (submit->kind == SUBMIT_BATCHES)
+        summary_write(&writer, &(struct summary){submit->accepted, submit->bytes});
     answer(submit, &writer);
 }
 

@@ -149,7 +149,9 @@ enum status batch_log_open(struct batch_log **ret_log,
 
     enum status status = batch_log_prepare(log, ret_error, options->create);
     if (status == OK) status = batch_log_recover(log, ret_error, options);
-    if (status == OK && log->segments_count == 0 && batch_log_roll(log) != OK) {
+    /* A tail that was cut off took along what it said of the records before it: that they are synced. A segment that
+     * is not the last one needs no such word. */
+    if (status == OK && (log->segments_count == 0 || log->cut) && batch_log_roll(log) != OK) {
         status = store_refuse(ret_error, ERR_IO, "%s: can not be written: %s", log->directory,
                               strerror(errno));
     }

@@ -11,7 +11,8 @@
  * The log header carries how far its segment was known to be synced when it was written. So at the
  * next start every record below the greatest such mark must be whole, or the log is corrupt; only
  * records of the last group, beyond the mark, may be torn, and they are checked by digest and cut
- * off from the first bad one on. Headers are authenticated by a checksum over the segment's secret
+ * off from the first bad one on. What is cut off takes its mark along, so the next segment is begun
+ * then: of a segment that is not the last every record must be whole. Headers are authenticated by a checksum over the segment's secret
  * salt, number and offset, so neither batch content nor the remains of a torn write can pose as a
  * record.
  *

@@ -36,6 +36,7 @@ struct batch_log {
     struct batch_log_stats stats;
     bool direct;
 
+    bool cut;    /* recovery cut off a torn tail */
     bool failed; /* a write failed: nothing more is written; the appender's own */
     struct batch_files append_files;
     struct batch_files read_files; /* the reader's own, and `ahead` */

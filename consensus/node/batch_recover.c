@@ -187,6 +187,7 @@ static enum status recover_tail(struct batch_log *log, char *ret_error, struct s
     if (end < segment->bytes) {
         if (ftruncate(segment->fd, (off_t)end) != 0) return refuse_io(ret_error, log, segment);
         segment->bytes = end;
+        log->cut = true;
     }
     if (segment_sync(segment) != OK) return refuse_io(ret_error, log, segment);
     return OK;

@@ -220,6 +220,6 @@ void mesh_connection_kill(struct mesh_connection *connection, const char *reason
 void mesh_connection_free(struct mesh_connection *connection)
 {
     CHECK(connection->state == MESH_DEAD);
-    buffer_unref(connection->frame);
+    mesh_frame_drop(&connection->frame);
     free(connection);
 }

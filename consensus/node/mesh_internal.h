@@ -5,7 +5,7 @@
  * up mesh_accept.c      listens; keeps the connections that nobody has vouched for yet
  *   mesh_connection.c  life of one connection: connect, handshake, hello, up, dead
  *   mesh_transfer.c    frames in and out of a connection
- *   mesh_stream.c mesh_tls.c mesh_hello.c mesh_queue.c   know nothing of the above
+ *   mesh_stream.c mesh_tls.c mesh_frame.c mesh_hello.c mesh_queue.c   know nothing of the above
  *
  * A connection dies at once (socket closed, queue dropped, out of its slot) but is freed, and its
  * on_down called, by the sweep, which the loop runs: so nothing that is on the stack loses its
@@ -19,6 +19,7 @@
 #include <sys/queue.h>
 
 #include "consensus/node/mesh.h"
+#include "consensus/node/mesh_frame.h"
 #include "consensus/node/mesh_hello.h"
 #include "consensus/node/mesh_queue.h"
 #include "consensus/node/mesh_stream.h"
@@ -82,12 +83,7 @@ struct mesh_connection {
     bool hello_accepted;
     bool hello_acknowledged;
 
-    /* in: the frame under assembly */
-    uint8_t prefix[MESH_PREFIX_BYTES];
-    size_t prefix_len;
-    struct buffer *frame; /* NULL: still at the prefix */
-    size_t body_len;
-    size_t body_filled;
+    struct mesh_frame frame; /* in: under assembly */
 
     /* out */
     struct mesh_queue queue;

@@ -81,49 +81,41 @@ static void dispatch(struct mesh_connection *connection, struct buffer *frame)
     }
 }
 
-/* The prefix is complete: judges the length and makes room. Until the peer has greeted, it gets
- * room for a greeting only. */
-static void begin_frame(struct mesh_connection *connection)
+/* Until the peer has greeted, it gets room for a greeting only. */
+static uint32_t body_bytes_max(const struct mesh_connection *connection)
 {
-    struct reader reader = reader_make(connection->prefix, sizeof connection->prefix);
-    uint32_t len = reader_u32(&reader);
-    uint32_t len_max = connection->state == MESH_UP ? FRAME_BYTES_MAX : MESH_HELLO_BYTES;
+    return connection->state == MESH_UP ? FRAME_BYTES_MAX : MESH_HELLO_BYTES;
+}
+
+/* So many bytes of a frame came. */
+static void take(struct mesh_connection *connection, size_t len)
+{
+    const uint32_t len_max = body_bytes_max(connection);
+    uint32_t said = 0;
     char reason[MESH_REASON_BYTES];
     struct buffer *frame = NULL;
 
-    if (len == 0 || len > len_max) {
-        snprintf(reason, sizeof reason, "it sent a frame of %u bytes, allowed are 1 to %u", len,
+    switch (mesh_frame_fill(&connection->frame, &said, len, len_max)) {
+    case MESH_FRAME_MORE:
+        break;
+    case MESH_FRAME_REFUSED:
+        snprintf(reason, sizeof reason, "it sent a frame of %u bytes, allowed are 1 to %u", said,
                  len_max);
         mesh_connection_kill(connection, reason);
-        return;
+        break;
+    case MESH_FRAME_WHOLE:
+        frame = mesh_frame_take(&connection->frame);
+        dispatch(connection, frame);
+        buffer_unref(frame);
+        break;
     }
-    frame = buffer_new(MESH_BODY + (size_t)len);
-    frame->begin = MESH_BODY - MESH_PREFIX_BYTES;
-    frame->len = MESH_PREFIX_BYTES + (size_t)len;
-    memcpy(frame->data + frame->begin, connection->prefix, MESH_PREFIX_BYTES);
-    connection->frame = frame;
-    connection->body_len = len;
-    connection->body_filled = 0;
-}
-
-static void frame_ended(struct mesh_connection *connection)
-{
-    struct buffer *frame = connection->frame;
-
-    connection->frame = NULL;
-    connection->prefix_len = 0;
-    dispatch(connection, frame);
-    buffer_unref(frame);
 }
 
 void mesh_transfer_receive(struct mesh_connection *connection)
 {
     while (connection->state == MESH_GREETING || connection->state == MESH_UP) {
-        bool at_prefix = connection->frame == NULL;
-        uint8_t *data = at_prefix ? connection->prefix + connection->prefix_len
-                                  : connection->frame->data + MESH_BODY + connection->body_filled;
-        size_t want = at_prefix ? MESH_PREFIX_BYTES - connection->prefix_len
-                                : connection->body_len - connection->body_filled;
+        size_t want = 0;
+        uint8_t *data = mesh_frame_room(&connection->frame, &want);
         size_t len = 0;
         enum mesh_stream_result result = mesh_stream_read(&len, &connection->stream, data, want);
 
@@ -132,13 +124,7 @@ void mesh_transfer_receive(struct mesh_connection *connection)
             mesh_connection_kill(connection, connection->stream.error);
             return;
         }
-        if (at_prefix) {
-            connection->prefix_len += len;
-            if (len == want) begin_frame(connection);
-        } else {
-            connection->body_filled += len;
-            if (len == want) frame_ended(connection);
-        }
+        take(connection, len);
     }
 }
 

@@ -27,15 +27,8 @@ enum status store_identity_write(struct store *store, bool sync)
 {
     uint8_t memory[STORE_IDENTITY_BYTES];
     struct writer writer = writer_make(memory, sizeof memory);
-    const struct store_identity *identity = &store->identity;
 
-    writer_u32(&writer, identity->schema);
-    writer_copy(&writer, identity->committee.bytes, sizeof identity->committee.bytes);
-    writer_u16(&writer, identity->self);
-    writer_copy(&writer, identity->key.bytes, sizeof identity->key.bytes);
-    writer_u8(&writer, identity->rejoined);
-    writer_u8(&writer, identity->unsynced);
-    writer_copy(&writer, identity->boot_id, STORE_BOOT_ID_BYTES - 1);
+    store_identity_encode(&writer, &store->identity);
     CHECK(!writer.failed);
     CHECK(writer.len == sizeof memory);
 
@@ -56,31 +49,18 @@ enum status store_identity_read(struct store *store, char *ret_error)
                                  IDENTITY_KEY, strlen(IDENTITY_KEY), &len, &error);
 
     if (error != NULL) return store_refuse_rocksdb(ret_error, store->path, error);
-    struct reader reader = reader_make(value, value == NULL ? 0 : len);
-    struct store_identity *identity = &store->identity;
-    identity->schema = reader_u32(&reader);
-    /* A newer schema may have another identity row: nothing after its number is looked at. */
-    const bool newer = !reader.failed && identity->schema > STORE_SCHEMA;
-    reader_copy(&reader, identity->committee.bytes, sizeof identity->committee.bytes);
-    identity->self = reader_u16(&reader);
-    reader_copy(&reader, identity->key.bytes, sizeof identity->key.bytes);
-    identity->rejoined = reader_u8(&reader) == 1;
-    identity->unsynced = reader_u8(&reader) == 1;
-    reader_copy(&reader, identity->boot_id, STORE_BOOT_ID_BYTES - 1);
-    const bool done = reader_done(&reader);
+    const struct bytes row = {(const uint8_t *)value, value == NULL ? 0 : len};
+    const enum status status = store_identity_decode(&store->identity, row);
     rocksdb_free(value);
 
-    if (newer) {
+    if (status == ERR_VERSION) {
+        const bool newer = store->identity.schema > STORE_SCHEMA;
         return store_refuse(ret_error, ERR_VERSION,
-                            "%s: schema %u is newer than this program's %u, use the newer program",
-                            store->path, identity->schema, STORE_SCHEMA);
+                            "%s: schema %u is %s than this program's %u, %s", store->path,
+                            store->identity.schema, newer ? "newer" : "older", STORE_SCHEMA,
+                            newer ? "use the newer program" : "start with --rejoin");
     }
-    if (done && identity->schema != STORE_SCHEMA) {
-        return store_refuse(ret_error, ERR_VERSION,
-                            "%s: schema %u is older than this program's %u, start with --rejoin",
-                            store->path, identity->schema, STORE_SCHEMA);
-    }
-    if (!done) {
+    if (status != OK) {
         return store_refuse(ret_error, ERR_CORRUPT,
                             "%s: corrupt store, start with --rejoin: no valid identity row",
                             store->path);

@@ -4,6 +4,7 @@
 
 #include "consensus/node/store.h"
 #include "consensus/node/store_error.h"
+#include "consensus/node/store_identity_row.h"
 
 #include <pthread.h>
 #include <rocksdb/c.h>
@@ -11,23 +12,6 @@
 /* Column families a store can have: ours, the default one, and room for those of newer schemas,
  * which are opened only to find out that they are newer. */
 #define STORE_FAMILIES_MAX (CORE_TABLES + 16)
-
-/* The identity row, in the default column family under the key "identity":
- *
- *   schema u32 | committee digest 32 | self u16 | key 32 | rejoined u8 | unsynced u8 | boot id 36
- *
- * `unsynced` is 1 from the first write with SYNC_PROCESS until a clean close or a full sync. */
-struct store_identity {
-    uint32_t schema;
-    struct digest committee;
-    authority_t self;
-    struct public_key key;
-    bool rejoined;
-    bool unsynced;
-    char boot_id[STORE_BOOT_ID_BYTES];
-};
-
-#define STORE_IDENTITY_BYTES (4u + 32u + 2u + 32u + 1u + 1u + STORE_BOOT_ID_BYTES - 1u)
 
 struct store {
     int lock_fd; /* flock on directory/lock: one process per data directory */

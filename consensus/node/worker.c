@@ -2,14 +2,12 @@
 
 #include <stdlib.h>
 
-#include "common/batch.h"
 #include "common/hash_pages.h"
 #include "common/log.h"
-#include "consensus/core/wire.h"
 #include "consensus/node/tickets.h"
 #include "consensus/node/wanted.h"
+#include "consensus/node/worker_frame.h"
 
-#define BATCH_FIELDS_BYTES   14u
 #define WORKER_APPENDING_MAX 2048u
 
 enum request_context { CONTEXT_OWN = 1, CONTEXT_STREAMED, CONTEXT_FETCHED, CONTEXT_LOOK_UP };
@@ -104,22 +102,6 @@ static bool worker_append(struct worker *worker,
 
 /* ---- own batches ----------------------------------------------------------------------------- */
 
-/* Writes length prefix and fields in front of the batch, which is at BUFFER_BATCH. */
-static void frame_batch(struct buffer *buffer, const struct batch_record *record, bool fetched)
-{
-    size_t begin = BUFFER_BATCH - BATCH_FIELDS_BYTES - MESH_PREFIX_BYTES;
-    struct writer writer = writer_make(buffer->data + begin, BUFFER_BATCH - begin);
-
-    writer_u32(&writer, BATCH_FIELDS_BYTES + record->bytes);
-    writer_u8(&writer, WIRE_BATCH);
-    writer_u32(&writer, record->worker);
-    writer_u64(&writer, record->created_at);
-    writer_u8(&writer, fetched);
-    CHECK(!writer.failed);
-    buffer->begin = begin;
-    buffer->len = MESH_PREFIX_BYTES + BATCH_FIELDS_BYTES + record->bytes;
-}
-
 void worker_submit(struct worker *worker, struct api_request *request)
 {
     struct buffer *buffer = request->buffer;
@@ -135,7 +117,7 @@ void worker_submit(struct worker *worker, struct api_request *request)
     hash_pages_root(&record.digest, buffer->data + BUFFER_BATCH, buffer->len);
     if (!tickets_add(worker->tickets, request->ticket, &record.digest)) return;
 
-    frame_batch(buffer, &record, false);
+    worker_frame_batch(buffer, &record, false);
     if (!worker_append(worker, buffer, &record, CONTEXT_OWN, worker->options.self)) {
         tickets_failed(worker->tickets, &record.digest, "the disk is behind");
         return;
@@ -164,24 +146,18 @@ static void worker_receive(struct worker *worker,
                            const uint8_t *body,
                            size_t len)
 {
-    struct reader reader = reader_make(body + 1, len - 1);
-    struct batch_record record = {.author = peer, .own = false};
-    uint8_t fetched;
+    struct batch_record record;
+    struct bytes batch;
+    bool fetched = false;
+    const char *why = worker_frame_read_batch(&record, &fetched, &batch, (struct bytes){body, len});
 
-    record.worker = reader_u32(&reader);
-    record.created_at = reader_u64(&reader);
-    fetched = reader_u8(&reader);
-    if (reader.failed || fetched > 1 || record.worker >= WORKERS || reader.left > BATCH_BYTES_MAX) {
-        worker_refuse(worker, peer, "malformed fields");
+    if (why != NULL) {
+        worker_refuse(worker, peer, why);
         return;
     }
-    CHECK(reader.next == frame->data + BUFFER_BATCH);
-    record.bytes = (uint32_t)reader.left;
-    if (batch_validate(&record.transactions, reader.next, reader.left) != OK) {
-        worker_refuse(worker, peer, "not a canonical batch");
-        return;
-    }
-    hash_pages_root(&record.digest, reader.next, reader.left);
+    CHECK(batch.data == frame->data + BUFFER_BATCH);
+    record.author = peer;
+    hash_pages_root(&record.digest, batch.data, batch.len);
     if (wanted_remove(worker->wanted, &record.digest)) {
         worker->counters.fetched += fetched;
     } else if (fetched) {
@@ -197,15 +173,11 @@ static void worker_receive(struct worker *worker,
     worker->counters.peer_bytes += record.bytes;
 }
 
-/* Reads WANT_BATCH: digest 32, worker id. */
 static void worker_serve(struct worker *worker, authority_t peer, const uint8_t *body, size_t len)
 {
-    struct reader reader = reader_make(body + 1, len - 1);
     struct digest digest;
 
-    reader_copy(&reader, digest.bytes, sizeof digest.bytes);
-    (void)reader_u32(&reader);
-    if (!reader_done(&reader)) {
+    if (!worker_frame_read_want(&digest, (struct bytes){body, len})) {
         worker_refuse(worker, peer, "malformed request");
     } else if (worker->serving[peer] >= WORKER_SERVING_MAX) {
         worker_refuse(worker, peer, "too many requests at once");
@@ -245,9 +217,7 @@ static void send_digest(struct worker *worker,
     struct writer writer = writer_make(memory, sizeof memory);
     struct buffer *frame;
 
-    writer_u8(&writer, (uint8_t)kind);
-    writer_copy(&writer, digest->bytes, sizeof digest->bytes);
-    if (kind == WIRE_WANT_BATCH) writer_u32(&writer, id);
+    worker_frame_write_digest(&writer, kind, digest, id);
     frame = buffer_frame(writer_view(&writer));
     (void)mesh_send(worker->options.mesh, peer, MESH_BULK, frame);
     buffer_unref(frame);
@@ -321,7 +291,7 @@ static void completed_read(struct worker *worker, struct storage_request *reques
         struct buffer *frame = buffer_new(BUFFER_BATCH + record->bytes);
         /* A copy: the log's ring shares its buffer with frames that still wait to be sent. */
         memcpy(frame->data + BUFFER_BATCH, request->buffer->data + BUFFER_BATCH, record->bytes);
-        frame_batch(frame, record, true);
+        worker_frame_batch(frame, record, true);
         (void)mesh_send(worker->options.mesh, peer, MESH_BULK, frame);
         buffer_unref(frame);
         worker->counters.served++;

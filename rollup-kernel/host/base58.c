@@ -82,7 +82,8 @@ enum status base58_decode(uint8_t *ret_payload, enum base58_kind kind, const cha
     uint8_t number[BYTES_MAX] = {0};
     uint8_t check[CHECK_BYTES];
 
-    if (strlen(text) >= BASE58_TEXT_MAX) return ERR_MALFORMED;
+    /* A leading 1 is a zero byte in front of the prefix: no kind has one, so there is one text for each payload. */
+    if (strlen(text) >= BASE58_TEXT_MAX || text[0] == alphabet[0]) return ERR_MALFORMED;
     for (; *text != '\0'; text++) {
         const char *digit = strchr(alphabet, *text);
         if (digit == NULL) return ERR_MALFORMED;

@@ -174,11 +174,23 @@ static size_t exchange(int fd, char *answer, const struct preimages *preimages, 
     return len;
 }
 
+struct bytes preimages_answer_page(const char *answer, size_t len)
+{
+    static const char separator[] = "\r\n\r\n";
+    const struct bytes none = {NULL, 0};
+    const char *end = memmem(answer, len, separator, sizeof separator - 1);
+
+    if (end == NULL || len < 12 || memcmp(answer + 8, " 200", 4) != 0) return none;
+    const char *body = end + sizeof separator - 1;
+    size_t body_len = len - (size_t)(body - answer);
+    if (body_len == 0 || body_len > PAGE_BYTES) return none;
+    return (struct bytes){(const uint8_t *)body, body_len};
+}
+
 static size_t fetch_page(struct preimages *preimages,
                          uint8_t *ret_page,
                          const struct digest *digest)
 {
-    static const char separator[] = "\r\n\r\n";
     char answer[ANSWER_BYTES_MAX], name[NAME_BYTES + 1];
 
     page_name(name, digest);
@@ -186,15 +198,12 @@ static size_t fetch_page(struct preimages *preimages,
     if (fd < 0) return 0;
     size_t len = exchange(fd, answer, preimages, name);
     close(fd);
-    const char *end = memmem(answer, len, separator, sizeof separator - 1);
-    if (end == NULL || len < 12 || memcmp(answer + 8, " 200", 4) != 0) return 0;
-    const char *body = end + sizeof separator - 1;
-    size_t body_len = len - (size_t)(body - answer);
-    if (body_len == 0 || body_len > PAGE_BYTES) return 0;
-    memcpy(ret_page, body, body_len);
-    if (!page_is(ret_page, body_len, digest)) return 0;
-    preimages_put(preimages, ret_page, body_len); /* if not, it will be fetched again */
-    return body_len;
+    struct bytes page = preimages_answer_page(answer, len);
+    if (page.len == 0) return 0;
+    memcpy(ret_page, page.data, page.len);
+    if (!page_is(ret_page, page.len, digest)) return 0;
+    preimages_put(preimages, ret_page, page.len); /* if not, it will be fetched again */
+    return page.len;
 }
 
 size_t preimages_get(struct preimages *preimages, uint8_t *ret_page, const struct digest *digest)

@@ -24,4 +24,8 @@ size_t preimages_get(struct preimages *preimages, uint8_t *ret_page, const struc
 /* Stores a page under its hash. False when it cannot be written. */
 bool preimages_put(struct preimages *preimages, const uint8_t *page, size_t len);
 
+/* The page in a whole answer of the endpoint (HTTP, up to the end of the connection), at most 4,096 bytes; empty when
+ * it is not one of status 200. What its hash is, is not looked at. */
+struct bytes preimages_answer_page(const char *answer, size_t len);
+
 #endif

@@ -21,8 +21,11 @@ void rpc_fail(struct http_request *request, const char *id, const char *format, 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    http_reply_json(request, 500,
-                    json_pack("[{s:s, s:s, s:s}]", "kind", "temporary", "id", id, "msg", text));
+    json_t *json = json_pack("[{s:s, s:s, s:s}]", "kind", "temporary", "id", id, "msg", text);
+    /* Text that is not UTF-8 came from a client; it is not repeated. */
+    if (json == NULL)
+        json = json_pack("[{s:s, s:s, s:s}]", "kind", "temporary", "id", id, "msg", "refused");
+    http_reply_json(request, 500, json);
 }
 
 json_t *rpc_hash(enum base58_kind kind, const struct digest *digest)

@@ -196,10 +196,10 @@ void rpc_get_outbox(void *context, struct http_request *request)
 {
     struct rpc *rpc = context;
     const struct rollup_block *block = rpc_block(rpc, request);
-    const char *text = http_request_parameter(request, "outbox_level");
     char *end;
 
-    if (block == NULL) return;
+    if (block == NULL) return; /* the request is gone with its reply */
+    const char *text = http_request_parameter(request, "outbox_level");
     if (text == NULL) text = http_request_query(request, "outbox_level");
     long level = text == NULL ? block->level : strtol(text, &end, 10);
     if (text != NULL && (*text == '\0' || *end != '\0' || level < 0 || level > INT32_MAX)) {

@@ -1,11 +1,10 @@
 /* Writes the starting corpora into FOLDER/<driver>/: small, valid and nearly valid inputs, the same
- * each time.
+ * each time. Not here: corpus/inbox (tests/kernel/inbox_corpus.c), and the certificates of corpus/tls_files, which
+ * openssl made.
  *
  *     make_corpus FOLDER */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "common/batch.h"
 #include "common/codec.h"
@@ -19,36 +18,9 @@
 #include "consensus/core/wire.h"
 #include "consensus/node/mesh_hello.h"
 #include "proto/subdag.h"
+#include "tests/fuzz/corpus_file.h"
 
-static const char *root;
 static uint8_t memory[CERTIFICATE_BYTES_MAX + 10000];
-
-static void save(const char *driver, const char *name, const void *data, size_t len)
-{
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", root, driver);
-    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-        perror(path);
-        exit(1);
-    }
-    snprintf(path, sizeof path, "%s/%s/%s", root, driver, name);
-    FILE *stream = fopen(path, "wb");
-    if (stream == NULL || fwrite(data, 1, len, stream) != len || fclose(stream) != 0) {
-        perror(path);
-        exit(1);
-    }
-}
-
-static void save_text(const char *driver, const char *name, const char *text)
-{
-    save(driver, name, text, strlen(text));
-}
-
-static void save_writer(const char *driver, const char *name, const struct writer *writer)
-{
-    CHECK(!writer->failed);
-    save(driver, name, writer->data, writer->len);
-}
 
 static int compare_digests(const void *a, const void *b)
 {
@@ -101,16 +73,16 @@ static void save_headers(void)
         certificate.quorum = make_quorum(cases[i].signers);
         struct writer writer = writer_make(memory, sizeof memory);
         header_encode(&writer, &certificate.header);
-        save_writer("header", cases[i].name, &writer);
+        corpus_save_writer("header", cases[i].name, &writer);
         writer = writer_make(memory, sizeof memory);
         quorum_encode(&writer, &certificate.quorum);
-        save_writer("quorum", cases[i].name, &writer);
+        corpus_save_writer("quorum", cases[i].name, &writer);
         writer = writer_make(memory, sizeof memory);
         certificate_encode(&writer, &certificate);
-        save_writer("certificate", cases[i].name, &writer);
+        corpus_save_writer("certificate", cases[i].name, &writer);
     }
-    save("header", "empty", "", 0);
-    save("quorum", "not_minimal", "\x81\x00\x05", 3);
+    corpus_save("header", "empty", "", 0);
+    corpus_save("quorum", "not_minimal", "\x81\x00\x05", 3);
 }
 
 static void save_fixed(void)
@@ -122,16 +94,16 @@ static void save_fixed(void)
     vote.voter = 2;
     struct writer writer = writer_make(memory, sizeof memory);
     vote_encode(&writer, &vote);
-    save_writer("vote", "usual", &writer);
+    corpus_save_writer("vote", "usual", &writer);
     memory[41] = 1; /* author 257 */
-    save_writer("vote", "author_too_large", &writer);
+    corpus_save_writer("vote", "author_too_large", &writer);
 
     memset(&preblock, 0x42, sizeof preblock);
     writer = writer_make(memory, sizeof memory);
     preblock_encode(&writer, &preblock);
-    save_writer("preblock", "usual", &writer);
+    corpus_save_writer("preblock", "usual", &writer);
     memory[0] = 2;
-    save_writer("preblock", "version_2", &writer);
+    corpus_save_writer("preblock", "version_2", &writer);
 }
 
 static void save_batches_and_pages(void)
@@ -139,23 +111,23 @@ static void save_batches_and_pages(void)
     static uint8_t content[9000];
     struct writer writer = writer_make(memory, sizeof memory);
     batch_append(&writer, content, 1);
-    save_writer("batch", "one_byte", &writer);
+    corpus_save_writer("batch", "one_byte", &writer);
     batch_append(&writer, content, 127);
     batch_append(&writer, content, 128);
-    save_writer("batch", "three", &writer);
-    save("batch", "not_minimal", "\x0a\x81\x00x", 4);
-    save("batch", "empty_transaction", "\x0a\x00", 2);
+    corpus_save_writer("batch", "three", &writer);
+    corpus_save("batch", "not_minimal", "\x0a\x81\x00x", 4);
+    corpus_save("batch", "empty_transaction", "\x0a\x00", 2);
 
     const uint8_t page[] = {0, 0, 0, 0, 3, 'a', 'b', 'c'};
     uint8_t hashes[5 + 66] = {1, 0, 0, 0, 66};
-    save("page", "content", page, sizeof page);
-    save("page", "hashes", hashes, sizeof hashes);
+    corpus_save("page", "content", page, sizeof page);
+    corpus_save("page", "hashes", hashes, sizeof hashes);
     hashes[5 + 33] = 1;
-    save("page", "bad_hash", hashes, sizeof hashes);
+    corpus_save("page", "bad_hash", hashes, sizeof hashes);
     for (size_t i = 0; i < sizeof content; i++) {
         content[i] = (uint8_t)(i * 7);
     }
-    save("page", "three_pages", content, sizeof content);
+    corpus_save("page", "three_pages", content, sizeof content);
 }
 
 /* A committee as `dsn committee new` makes one, from fixed seeds. */
@@ -188,35 +160,36 @@ static void save_committees(void)
         snprintf(name, sizeof name, "members_%u", count);
         struct writer writer = writer_make(memory, sizeof memory);
         committee_encode(&writer, committee);
-        save_writer("committee", name, &writer);
+        corpus_save_writer("committee", name, &writer);
         char *text = committee_file_text(&file);
-        save_text("committee_json", name, text);
+        corpus_save_text("committee_json", name, text);
         free(text);
     }
-    save_text("committee_json", "empty", "{}");
-    save_text("committee_json", "not_json", "{\"network\":");
+    corpus_save_text("committee_json", "empty", "{}");
+    corpus_save_text("committee_json", "not_json", "{\"network\":");
 }
 
 static void save_texts(void)
 {
-    save_text("text", "hex", "00112233445566778899aAbBcCdDeEfF");
-    save_text("text", "odd", "001");
-    save_text("text", "address", "127.0.0.1:64010");
-    save_text("text", "url", "http://node-1.example:80/");
-    save_text("text", "ip6", "[fe80::1%eth0]:65535");
-    save_text("text", "ip6_without_colon", "[%]:5");
-    save_text("text", "control", "a\nb\x1b[2J\xc2\x9b");
+    corpus_save_text("text", "hex", "00112233445566778899aAbBcCdDeEfF");
+    corpus_save_text("text", "odd", "001");
+    corpus_save_text("text", "address", "127.0.0.1:64010");
+    corpus_save_text("text", "url", "http://node-1.example:80/");
+    corpus_save_text("text", "ip6", "[fe80::1%eth0]:65535");
+    corpus_save_text("text", "ip6_without_colon", "[%]:5");
+    corpus_save_text("text", "control", "a\nb\x1b[2J\xc2\x9b");
 
-    save_text("http_head", "get", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close");
-    save_text("http_head", "parameters",
-              "GET /block/a%2Fb/durable/c/d?key=1+2%263&x HTTP/1.1\r\nAccept:  */* ");
-    save_text(
+    corpus_save_text("http_head", "get", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close");
+    corpus_save_text("http_head", "parameters",
+                     "GET /block/a%2Fb/durable/c/d?key=1+2%263&x HTTP/1.1\r\nAccept:  */* ");
+    corpus_save_text(
         "http_head", "post",
         "POST http://h/block/1/2 HTTP/1.0\r\nContent-Length: 12\r\nConnection: x, keep-alive\r\n"
         "Expect: 100-continue");
-    save_text("http_head", "chunked", "POST /block/1/2 HTTP/1.1\r\nTransfer-Encoding: chunked");
-    save_text("http_head", "wrong_method", "DELETE /block/1/2 HTTP/1.1");
-    save_text("http_head", "bad_percent", "GET /%4 HTTP/1.1");
+    corpus_save_text("http_head", "chunked",
+                     "POST /block/1/2 HTTP/1.1\r\nTransfer-Encoding: chunked");
+    corpus_save_text("http_head", "wrong_method", "DELETE /block/1/2 HTTP/1.1");
+    corpus_save_text("http_head", "bad_percent", "GET /%4 HTTP/1.1");
 }
 
 /* Rows of the store, ordering records and exported sub-DAGs. */
@@ -228,10 +201,12 @@ static void save_records(void)
     struct preblock preblock = {.index = 1, .round = 9, .batches = 2};
     struct writer writer = writer_make(memory, sizeof memory);
     header_row_write(&writer, &certificate.header, &certificate.quorum.signatures[0]);
-    save_writer("record", "header", &writer);
+    corpus_save_writer("record", "header", &writer);
+    corpus_save_writer("wire", "header_row", &writer);
     writer = writer_make(memory, sizeof memory);
     certificate_row_write(&writer, &certificate, true);
-    save_writer("record", "certificate", &writer);
+    corpus_save_writer("record", "certificate", &writer);
+    corpus_save_writer("wire", "certificate_row", &writer);
 
     writer = writer_make(memory, sizeof memory);
     preblock_record_write_begin(&writer, &preblock, &refs[1], 2);
@@ -240,7 +215,7 @@ static void save_records(void)
     preblock_record_write_batches_count(&writer, 2);
     preblock_record_write_batch(&writer, &batches[0]);
     preblock_record_write_batch(&writer, &batches[1]);
-    save_writer("record", "preblock", &writer);
+    corpus_save_writer("record", "preblock", &writer);
 
     const struct ordering_record head = {.sequence = 4,
                                          .previous_round = 6,
@@ -254,7 +229,7 @@ static void save_records(void)
     ordering_encoder_vertex(&encoder, &refs[0], &batch, 1);
     ordering_encoder_vertex(&encoder, &refs[1], NULL, 0);
     struct bytes record = ordering_encoder_finish(&encoder);
-    save("ordering_record", "usual", record.data, record.len);
+    corpus_save("ordering_record", "usual", record.data, record.len);
 
     const uint32_t batch_bytes[1] = {3};
     const struct bytes transaction = {(const uint8_t *)"\x0a\x01x", 3};
@@ -264,8 +239,8 @@ static void save_records(void)
     subdag_write_payload(&writer, batch_bytes, 1);
     subdag_write_batch(&writer, transaction);
     subdag_write_end(&writer, &preblock, &certificate.quorum);
-    save_writer("subdag", "usual", &writer);
-    save("subdag", "empty", "", 0);
+    corpus_save_writer("subdag", "usual", &writer);
+    corpus_save("subdag", "empty", "", 0);
 }
 
 static void save_hellos(void)
@@ -273,10 +248,10 @@ static void save_hellos(void)
     const struct mesh_hello hello = {
         .version = MESH_VERSION, .index = 2, .link = MESH_BULK, .nonce = 7};
     struct buffer *frame = mesh_hello_frame(&hello);
-    save("mesh_hello", "hello", frame->data + frame->begin + 4, frame->len - 4);
+    corpus_save("mesh_hello", "hello", frame->data + frame->begin + 4, frame->len - 4);
     buffer_unref(frame);
     frame = mesh_hello_ack_frame(7);
-    save("mesh_hello", "ack", frame->data + frame->begin + 4, frame->len - 4);
+    corpus_save("mesh_hello", "ack", frame->data + frame->begin + 4, frame->len - 4);
     buffer_unref(frame);
 }
 
@@ -326,7 +301,7 @@ static void save_core_scripts(void)
         wire_write_header(&frame, &header, &signature);
         add_frame(&script, (uint8_t)i, &frame);
     }
-    save_writer("core", "headers", &script);
+    corpus_save_writer("core", "headers", &script);
     for (authority_t author = 1; author < 4; author++) {
         for (authority_t voter = 1; voter < 4; voter++) {
             struct vote vote = {digests[author], 1, author, voter, {{0}}};
@@ -336,7 +311,7 @@ static void save_core_scripts(void)
             add_frame(&script, (uint8_t)voter, &frame);
         }
     }
-    save_writer("core", "round_1", &script);
+    corpus_save_writer("core", "round_1", &script);
 
     struct writer frame = writer_make(frame_memory, sizeof frame_memory);
     struct wire_position position = {.quorum_round = 40, .anchor_round = 38, .certified_index = 9};
@@ -349,9 +324,9 @@ static void save_core_scripts(void)
     wire_write_want_header(&frame, &refs[0]);
     add_frame(&script, 3, &frame);
     writer_copy(&script, "\x00\x00\x04", 3); /* a second passes */
-    save_writer("core", "questions", &script);
+    corpus_save_writer("core", "questions", &script);
     writer_copy(&script, "\x04\x01\x00\x04\x05\x00", 6); /* peer 1 goes and comes */
-    save_writer("core", "links", &script);
+    corpus_save_writer("core", "links", &script);
 }
 
 static void save_envelopes(void)
@@ -373,7 +348,7 @@ static void save_envelopes(void)
         crypto_sign(&envelope.signature, SCOPE_ENVELOPE, &digest, &secret);
         envelope_encode(&writer, &envelope);
         snprintf(name, sizeof name, "payload_%zu", lengths[i]);
-        save_writer("envelope", name, &writer);
+        corpus_save_writer("envelope", name, &writer);
     }
 }
 
@@ -386,24 +361,25 @@ static void save_messages(void)
     uint8_t transaction[300] = {0x0a, 0xa9, 0x02};
 
     memset(transaction + 3, 0x55, sizeof transaction - 3);
-    save("protobuf", "all_kinds", all_kinds, sizeof all_kinds);
-    save("protobuf", "transaction", transaction, sizeof transaction);
-    save("protobuf", "two_transactions", "\x0a\x01x\x0a\x02yz", 7);
+    corpus_save("protobuf", "all_kinds", all_kinds, sizeof all_kinds);
+    corpus_save("protobuf", "transaction", transaction, sizeof transaction);
+    corpus_save("protobuf", "two_transactions", "\x0a\x01x\x0a\x02yz", 7);
 }
 
 static void save_access_files(void)
 {
-    save_text("access_files", "tokens",
-              "# name token rights\nmonitor\tabcdefghijklmnop read\r\n"
-              "wallet 0123456789-._~+/== submit read # both\n\nroot ABCDEFGHIJKLMNOPQ admin");
-    save_text("access_files", "tokens_twice",
-              "a abcdefghijklmnop read\nb abcdefghijklmnop submit\n");
-    save_text("access_files", "keys",
-              "first d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n"
-              "second 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c "
-              "transactions=500 bytes=1000000\n");
-    save_text("access_files", "keys_small_order",
-              "a 0100000000000000000000000000000000000000000000000000000000000000\n");
+    corpus_save_text(
+        "access_files", "tokens",
+        "# name token rights\nmonitor\tabcdefghijklmnop read\r\n"
+        "wallet 0123456789-._~+/== submit read # both\n\nroot ABCDEFGHIJKLMNOPQ admin");
+    corpus_save_text("access_files", "tokens_twice",
+                     "a abcdefghijklmnop read\nb abcdefghijklmnop submit\n");
+    corpus_save_text("access_files", "keys",
+                     "first d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n"
+                     "second 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c "
+                     "transactions=500 bytes=1000000\n");
+    corpus_save_text("access_files", "keys_small_order",
+                     "a 0100000000000000000000000000000000000000000000000000000000000000\n");
 }
 
 int main(int argc, char **argv)
@@ -412,7 +388,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: make_corpus FOLDER\n");
         return 2;
     }
-    root = argv[1];
+    corpus_set_folder(argv[1]);
     save_headers();
     save_fixed();
     save_batches_and_pages();
@@ -424,5 +400,7 @@ int main(int argc, char **argv)
     save_envelopes();
     save_access_files();
     save_messages();
+    make_corpus_node();
+    make_corpus_hosts();
     return 0;
 }

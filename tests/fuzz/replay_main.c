@@ -3,17 +3,21 @@
  *
  *     fuzz_header_replay CORPUS_FOLDER [CHANGES_PER_FILE [SEED]]
  *
- * A failure names file, change and seed; the same arguments replay it. */
+ * A failure names file, change and seed; the same arguments replay it. An input that does not end is one. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
 
 #define INPUT_BYTES_MAX 70000u
 #define FILES_MAX       200u
+
+/* Processor time after which an input that still runs is taken for one that never ends. */
+#define STUCK_SECONDS 10
 
 struct input {
     char *name;
@@ -23,7 +27,8 @@ struct input {
 
 static struct input inputs[FILES_MAX];
 static size_t inputs_count;
-static char position[512]; /* what runs now, for the signal handler */
+static char position[512]; /* what runs now, for the signal handlers */
+static volatile sig_atomic_t runs;
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -44,6 +49,33 @@ static void on_failure(int number)
     (void)written;
     signal(number, SIG_DFL);
     raise(number);
+}
+
+/* Every STUCK_SECONDS: an input must have ended since the last time. */
+static void on_tick(int number)
+{
+    static const char stuck[] = "an input does not end\n";
+    static sig_atomic_t runs_before = -1;
+
+    (void)number;
+    if (runs == runs_before) {
+        ssize_t written = write(STDERR_FILENO, stuck, sizeof stuck - 1);
+        (void)written;
+        abort();
+    }
+    runs_before = runs;
+}
+
+static void watch(void)
+{
+    const struct itimerval every = {.it_interval = {.tv_sec = STUCK_SECONDS},
+                                    .it_value = {.tv_sec = STUCK_SECONDS}};
+    const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        signal(signals[i], on_failure);
+    signal(SIGPROF, on_tick);
+    CHECK(setitimer(ITIMER_PROF, &every, NULL) == 0);
 }
 
 /* One random change; returns the new length. */
@@ -94,6 +126,7 @@ static void run(const uint8_t *data, size_t len)
     memcpy(exact, data, len);
     LLVMFuzzerTestOneInput(exact, len);
     free(exact);
+    runs = (runs + 1) & 0xffffff;
 }
 
 static void read_file(const char *folder, const char *name)
@@ -140,7 +173,6 @@ static void read_folder(const char *path)
 int main(int argc, char **argv)
 {
     static uint8_t data[INPUT_BYTES_MAX];
-    const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
     if (argc < 2) {
         fprintf(stderr, "usage: %s CORPUS_FOLDER [CHANGES_PER_FILE [SEED]]\n", argv[0]);
@@ -149,10 +181,7 @@ int main(int argc, char **argv)
     unsigned long changes = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
     unsigned long long seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
     read_folder(argv[1]);
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        signal(signals[i], on_failure);
-    }
-
+    watch();
     for (size_t i = 0; i < inputs_count; i++) {
         snprintf(position, sizeof position, "input: %s unchanged\n", inputs[i].name);
         run(inputs[i].data, inputs[i].len);

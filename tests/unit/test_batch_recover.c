@@ -6,9 +6,10 @@
 
 #include "tests/unit/batch_world.h"
 
-/* Writes `data` as segment 1 and opens. */
+/* Writes `data` as segment 1, the only one, and opens. */
 static struct batch_log *reopen_with(struct world *world, const uint8_t *data, size_t len)
 {
+    (void)unlink(world_path(world, "batches/00000002.log")); /* begun after a tail was cut off */
     world_write_file(world_path(world, "batches/00000001.log"), data, len);
     return batch_world_open(world);
 }
@@ -82,11 +83,36 @@ static void a_hole_in_the_last_group_cuts_the_rest_of_it(void **state)
 
     memcpy(data + SEGMENT_PAGE + 3 * record, data + SEGMENT_PAGE + 2 * record,
            100); /* and its successor */
-    world_write_file(world_path(world, "batches/00000001.log"), data, len);
-    log = batch_world_open(world);
+    log = reopen_with(world, data, len);
     assert_int_equal(batch_world_found.count, 2);
     batch_log_close(log);
     free(data);
+    world_close(world);
+}
+
+/* The last record is torn; of the group before it, which that record said is synced, one batch has rotted and the
+ * other is good. Cutting off the torn record must not make the group before it the last one, which is cut off from its
+ * first bad batch on. Found by fuzz_batch_log. */
+static void a_torn_record_does_not_take_along_the_synced_group_before_it(void **state)
+{
+    (void)state;
+    const size_t record = 12288;
+    struct world *world = world_open();
+    struct batch_log *log = batch_world_open(world);
+
+    batch_world_append(log, 0, 1, 10000);
+    batch_world_append(log, 1, 2, 10000);
+    batch_world_append(log, 3, 1, 10000);
+    batch_log_close(log);
+    world_flip(world_path(world, "batches/00000001.log"), SEGMENT_PAGE + record + 5000);
+    world_flip(world_path(world, "batches/00000001.log"), SEGMENT_PAGE + 3 * record + 5000);
+    for (int start = 0; start < 3; start++) {
+        log = batch_world_open(world);
+        assert_int_equal(batch_world_found.count, 3);
+        assert_int_equal(batch_world_read(log, 1, 10000), ERR_CORRUPT);
+        batch_world_holds(log, 2, 1, 10000);
+        batch_log_close(log);
+    }
     world_close(world);
 }
 
@@ -254,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_last_record_torn_anywhere_is_cut_off),
         cmocka_unit_test(a_hole_in_the_last_group_cuts_the_rest_of_it),
+        cmocka_unit_test(a_torn_record_does_not_take_along_the_synced_group_before_it),
         cmocka_unit_test(a_damaged_log_header_before_the_last_group_is_corruption),
         cmocka_unit_test(neither_content_nor_stale_blocks_can_pose_as_a_record),
         cmocka_unit_test(sealed_segments_must_be_whole_and_in_sequence),
