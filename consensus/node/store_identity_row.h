@@ -23,7 +23,7 @@ struct store_identity {
 
 void store_identity_encode(struct writer *writer, const struct store_identity *identity);
 
-/* ERR_VERSION: a newer schema, which may have another row: `schema` is set and nothing else. ERR_CORRUPT. */
+/* ERR_VERSION: another schema, which may have another row: `schema` is set and nothing else. ERR_CORRUPT. */
 enum status store_identity_decode(struct store_identity *ret_identity, struct bytes row);
 
 #endif

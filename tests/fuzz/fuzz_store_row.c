@@ -17,7 +17,7 @@ static void check_identity(struct bytes row)
         CHECK(memcmp(memory, row.data, row.len) == 0);
         break;
     case ERR_VERSION:
-        CHECK(identity.schema > STORE_SCHEMA);
+        CHECK(identity.schema != STORE_SCHEMA);
         CHECK(row.len >= sizeof identity.schema);
         break;
     default:
