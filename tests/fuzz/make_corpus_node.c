@@ -3,6 +3,7 @@
 #include "common/batch.h"
 #include "common/crypto.h"
 #include "common/envelope.h"
+#include "consensus/core/checkpoint.h"
 #include "consensus/core/wire.h"
 #include "proto/pb.h"
 #include "proto/receipt.h"
@@ -46,6 +47,32 @@ static void save_frames(void)
     writer_copy(&writer, digest.bytes, sizeof digest.bytes);
     writer_u32(&writer, 0);
     corpus_save_writer("worker_frame", "want", &writer);
+}
+
+static void save_checkpoints(void)
+{
+    static struct checkpoint_proof proof;
+    struct writer writer = writer_make(memory, sizeof memory);
+    struct bytes body;
+
+    proof.checkpoint = (struct checkpoint){
+        .epoch = 1, .sequence = 200, .round = 230, .preblock = {.epoch = 1, .index = 9}};
+    checkpoint_row_write(&writer, &proof);
+    corpus_save_writer("checkpoint", "signed", &writer);
+    proof.checkpoint.preblock = (struct preblock){0};
+    proof.quorum.count = 3;
+    for (uint8_t i = 0; i < 3; i++)
+        proof.quorum.signers[i] = i;
+    writer = writer_make(memory, sizeof memory);
+    checkpoint_row_write(&writer, &proof);
+    corpus_save_writer("checkpoint", "final", &writer);
+    memory[9] ^= 1; /* no multiple of the interval */
+    corpus_save_writer("checkpoint", "wrong_sequence", &writer);
+    static uint8_t part[WIRE_RECORD_BYTES_MAX];
+    (void)wire_record_body(&body, part, 200, 4, (struct bytes){memory, 40}, false);
+    corpus_save("checkpoint", "part", body.data, body.len);
+    (void)wire_record_body(&body, part, 200, 0, (struct bytes){NULL, 0}, false);
+    corpus_save("checkpoint", "not_held", body.data, body.len);
 }
 
 static void save_wire(void)
@@ -237,6 +264,7 @@ void make_corpus_node(void)
 {
     save_frames();
     save_wire();
+    save_checkpoints();
     save_receipts();
     save_calls();
     save_streams();
