@@ -205,6 +205,7 @@ static void inject(struct world *world, enum sim_fault fault)
     case FAULT_WITHHOLD:
     case FAULT_SILENT:
     case FAULT_JUNK:
+    case FAULT_DRIFT:
     case SIM_FAULTS:
         return; /* at work all the time, elsewhere */
     }

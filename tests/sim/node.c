@@ -12,16 +12,33 @@
 /* Steps of a node at one instant of simulated time; more means that it spins. */
 #define STEPS_AT_ONCE_MAX 200000u
 
+/* Simulated time as a clock that drifts counts it. */
+static uint64_t drifted_us(const struct sim_node *node)
+{
+    uint64_t now_us = node->world->now_us;
+
+    return (uint64_t)((int64_t)now_us + (int64_t)now_us * node->drift_ppm / 1000000);
+}
+
 uint64_t node_wall_ms(const struct sim_node *node)
 {
-    int64_t now = (int64_t)(WORLD_WALL_MS + node->world->now_us / 1000) + node->wall_skew_ms;
+    int64_t now = (int64_t)(WORLD_WALL_MS + drifted_us(node) / 1000) + node->wall_skew_ms;
 
     return (uint64_t)now;
 }
 
 static uint64_t node_now_us(const struct sim_node *node)
 {
-    return node->world->now_us + node->clock_us;
+    return drifted_us(node) + node->clock_us;
+}
+
+/* The first instant of simulated time at which node_now_us is this or later. */
+static uint64_t instant_of(const struct sim_node *node, uint64_t clock_us)
+{
+    uint64_t drifted = u64_minus(clock_us, node->clock_us);
+    uint64_t rate = (uint64_t)(1000000 + (int64_t)node->drift_ppm);
+
+    return (drifted * 1000000 + rate - 1) / rate + (node->drift_ppm != 0);
 }
 
 static void on_trace(void *context, const struct core_trace *trace)
@@ -141,7 +158,7 @@ static void arm_timer(struct sim_node *node)
     uint64_t deadline = core_deadline_us(node->core);
 
     if (deadline == UINT64_MAX) return;
-    uint64_t at_us = u64_max(u64_minus(deadline, node->clock_us), node->world->now_us);
+    uint64_t at_us = u64_max(instant_of(node, deadline), node->world->now_us);
     if (at_us >= node->timer_us) return;
     node->timer_us = at_us;
     queue_push(&node->world->queue, (struct sim_event){.time_us = at_us,

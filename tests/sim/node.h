@@ -38,6 +38,7 @@ struct sim_node {
     uint64_t timer_us; /* earliest timer event queued; UINT64_MAX: none */
     uint64_t clock_us; /* added to simulated time for the monotonic clock of this life */
     int64_t wall_skew_ms;
+    int32_t drift_ppm;  /* both clocks run this much too fast */
     uint32_t slow_disk; /* sync delays are multiplied by this */
     uint64_t stuck_us;  /* time of the last step, and how many steps had that time */
     uint64_t stuck_steps;

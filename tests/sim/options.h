@@ -29,7 +29,8 @@
     X(EQUIVOCATE, "equivocate") /* Byzantine: two headers per round, votes for everything */ \
     X(WITHHOLD, "withhold")     /* Byzantine: votes, headers, batches kept from victims */   \
     X(SILENT, "silent")         /* Byzantine: nothing at all for long times */               \
-    X(JUNK, "junk")             /* Byzantine: broken, absurd and replayed messages */
+    X(JUNK, "junk")             /* Byzantine: broken, absurd and replayed messages */        \
+    X(DRIFT, "drift")           /* clocks run too fast or too slow, each its own way */
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text) FAULT_##name,

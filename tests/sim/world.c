@@ -10,6 +10,9 @@
 /* Client traffic goes on for so long after healing. */
 #define HEALED_LOAD_US 3000000u
 
+/* A hundred times what bad quartz does: 2 s in the longest runs. */
+#define DRIFT_PPM_MAX 20000u
+
 /* How often the goal of the liveness phase is looked at. */
 #define PROGRESS_EVERY_US 50000u
 
@@ -144,6 +147,9 @@ static void prepare_nodes(struct world *world, void (*adjust)(struct core_parame
         node->slow_disk = 1;
         if (sim_options_has(&world->options, FAULT_CLOCK))
             node->wall_skew_ms = (int64_t)random_below(&world->random, 1000) - 500;
+        if (sim_options_has(&world->options, FAULT_DRIFT))
+            node->drift_ppm =
+                (int32_t)random_below(&world->random, 2 * DRIFT_PPM_MAX) - (int32_t)DRIFT_PPM_MAX;
         disk_open(&node->disk);
         node->disk.dropped_tables = dropped_tables(world->options.bug);
     }
