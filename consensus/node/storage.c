@@ -272,7 +272,8 @@ static enum status storage_open_log(struct storage *storage,
     CHECK(asprintf(&directory, "%s/batches", options->store.directory) > 0);
     const struct batch_log_options log_options = {
         .directory = directory,
-        .create = options->store.mode != STORE_EXISTING,
+        /* A creation may have been interrupted between the two. */
+        .create = options->store.mode != STORE_EXISTING || store_is_empty(storage->store),
         .sync = options->store.sync,
         .segment_bytes = options->segment_bytes,
         .ring_bytes = options->ring_bytes == 0 ? STORAGE_RING_BYTES : options->ring_bytes,

@@ -171,3 +171,19 @@ enum status store_cursor_close(struct store_cursor *cursor)
     free(cursor);
     return store_status_of(error);
 }
+
+bool store_is_empty(struct store *store)
+{
+    bool empty = true;
+
+    for (int table = 0; empty && table < CORE_TABLES; table++) {
+        struct store_cursor *cursor =
+            store_cursor_open(store, (enum core_table)table, (struct bytes){NULL, 0});
+        struct bytes key;
+        struct bytes value;
+
+        empty = !store_cursor_next(cursor, &key, &value);
+        empty = store_cursor_close(cursor) == OK && empty;
+    }
+    return empty;
+}

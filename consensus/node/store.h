@@ -68,6 +68,9 @@ void store_close(struct store *store);
 bool store_is_rejoined(const struct store *store);
 
 /* Bytes on disk, estimated. */
+/* True when no table has a row: nothing rests on this store yet. */
+bool store_is_empty(struct store *store);
+
 uint64_t store_bytes(const struct store *store);
 
 /* ---- writing --------------------------------------------------------------------------------- */
