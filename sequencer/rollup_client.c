@@ -43,7 +43,6 @@ struct rollup_client {
     char line[STREAM_BYTES_MAX];
     size_t line_len;
     char head[ROLLUP_HASH_BYTES];
-    char polled[ROLLUP_HASH_BYTES]; /* whose level is asked for */
     bool up;
     struct log_change up_logged;
 };
@@ -260,15 +259,20 @@ static void retry_later(struct rollup_client *client)
     client->retry_us = u64_min(2 * client->retry_us, RETRY_US_MAX);
 }
 
-/* The level of the hash that was polled last. */
+/* A head that was asked for, and whose level is. */
+struct polled {
+    struct rollup_client *client;
+    char hash[ROLLUP_HASH_BYTES];
+};
+
 static void on_polled_level(void *context, const json_t *json, const char *failure)
 {
-    struct rollup_client *client = context;
+    struct polled *polled = context;
+    json_t *hash = json_string(polled->hash);
 
-    if (failure != NULL) return;
-    json_t *hash = json_string(client->polled);
-    take_head(client, json, hash);
+    if (failure == NULL) take_head(polled->client, json, hash);
     json_decref(hash);
+    free(polled);
 }
 
 static void on_polled_hash(void *context, const json_t *json, const char *failure)
@@ -280,11 +284,14 @@ static void on_polled_hash(void *context, const json_t *json, const char *failur
         set_up(client, false, "head", failure);
         return;
     }
-    if (hash == NULL || strlen(hash) >= sizeof client->polled) return;
+    if (hash == NULL || strlen(hash) >= sizeof client->head) return;
     set_up(client, true, NULL, NULL);
     if (strcmp(hash, client->head) == 0) return;
-    memcpy(client->polled, hash, strlen(hash) + 1);
-    rollup_get(client, on_polled_level, client, "/global/block/%s/level", client->polled);
+    struct polled *polled = malloc(sizeof *polled);
+    CHECK(polled != NULL);
+    polled->client = client;
+    memcpy(polled->hash, hash, strlen(hash) + 1);
+    rollup_get(client, on_polled_level, polled, "/global/block/%s/level", polled->hash);
 }
 
 static void on_stream_done(void *context, const struct http_response *response)

@@ -26,7 +26,7 @@ BLOCK_TIME = "100ms"
 KEYS = 3
 
 # Sequencers, and seconds under faults.
-PHASES = ((1, 5), (2, 6), (3, 9))
+PHASES = ((1, 4), (2, 5), (3, 7))
 
 # Longest time in which everything that is certified must be applied once the faults are over.
 DRAIN_SECONDS = 45
