@@ -39,7 +39,6 @@ struct rollup_client {
     uint64_t retry_us;
     struct rollup_heads heads;
     char head[ROLLUP_HASH_BYTES];
-    char polled[ROLLUP_HASH_BYTES]; /* whose level is asked for */
     bool up;
     struct log_change up_logged;
 };
@@ -217,14 +216,20 @@ static void retry_later(struct rollup_client *client)
     client->retry_us = u64_min(2 * client->retry_us, RETRY_US_MAX);
 }
 
-/* The level of the hash that was polled last. */
+/* A head that was asked for, and whose level is. */
+struct polled {
+    struct rollup_client *client;
+    char hash[ROLLUP_HASH_BYTES];
+};
+
 static void on_polled_level(void *context, const json_t *json, const char *failure)
 {
-    struct rollup_client *client = context;
+    struct polled *polled = context;
     int32_t level;
 
-    if (failure != NULL || !rollup_read_level(&level, json)) return;
-    take_head(client, level, client->polled);
+    if (failure == NULL && rollup_read_level(&level, json))
+        take_head(polled->client, level, polled->hash);
+    free(polled);
 }
 
 static void on_polled_hash(void *context, const json_t *json, const char *failure)
@@ -239,8 +244,11 @@ static void on_polled_hash(void *context, const json_t *json, const char *failur
     if (!rollup_read_hash(hash, json)) return;
     set_up(client, true, NULL, NULL);
     if (strcmp(hash, client->head) == 0) return;
-    memcpy(client->polled, hash, sizeof hash);
-    rollup_get(client, on_polled_level, client, "/global/block/%s/level", client->polled);
+    struct polled *polled = malloc(sizeof *polled);
+    CHECK(polled != NULL);
+    polled->client = client;
+    memcpy(polled->hash, hash, sizeof hash);
+    rollup_get(client, on_polled_level, polled, "/global/block/%s/level", polled->hash);
 }
 
 static void on_stream_done(void *context, const struct http_response *response)

@@ -31,9 +31,10 @@ struct rollup_node {
     int32_t finalized;
     int32_t floor; /* no reorg goes below: finalized, and what was there at the start */
     struct faults faults;
-    struct digest
-        undone;  /* head before the last reorg, until a block is made: no block comes back */
-    bool failed; /* the store, in a reorg */
+    /* Head before the last reorg, until a block is made: part of its hash, so that no block comes
+     * back. */
+    struct digest undone;
+    bool failed; /* the store, in a reorg: `failure` */
     struct error_line failure;
 };
 
