@@ -271,6 +271,7 @@ static void save_preimages(void)
 {
     corpus_save_text("preimage", "page", "HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc");
     corpus_save_text("preimage", "missing", "HTTP/1.0 404 Not Found\r\n\r\nabc");
+    corpus_save_text("preimage", "status_in_the_body", "HTTP\r\n\r\n 200 abc");
     corpus_save_text("preimage", "no_body", "HTTP/1.0 200 OK\r\n\r\n");
 }
 
