@@ -180,7 +180,7 @@ struct bytes preimages_answer_page(const char *answer, size_t len)
     const struct bytes none = {NULL, 0};
     const char *end = memmem(answer, len, separator, sizeof separator - 1);
 
-    if (end == NULL || len < 12 || memcmp(answer + 8, " 200", 4) != 0) return none;
+    if (end == NULL || end - answer < 12 || memcmp(answer + 8, " 200", 4) != 0) return none;
     const char *body = end + sizeof separator - 1;
     size_t body_len = len - (size_t)(body - answer);
     if (body_len == 0 || body_len > PAGE_BYTES) return none;

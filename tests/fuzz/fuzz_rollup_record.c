@@ -64,12 +64,30 @@ static void check_same(const struct rollup_block *a, const struct rollup_block *
     CHECK(digest_equal(&hash_a, &hash_b));
 }
 
+static void check_path(void *context, struct bytes path, struct bytes value)
+{
+    (void)context;
+    (void)value;
+    CHECK(durable_check_path(path) == 0);
+}
+
+static void check_deleted(void *context, struct bytes path)
+{
+    (void)context;
+    (void)path;
+    CHECK(false); /* from an empty tree nothing is deleted */
+}
+
 static void check_again(const struct rollup_identity *identity, const struct blocks *blocks)
 {
     struct record_buffer buffer = {NULL, 0, 0};
     struct rollup_identity identity_again;
     struct blocks again = {.count = 0};
     size_t good = 0;
+    const struct durable_diff walk = {check_path, check_deleted, check_deleted, NULL};
+
+    for (size_t i = 0; i < blocks->count; i++)
+        durable_compare(NULL, blocks->items[i]->state, &walk);
 
     record_add_base(&buffer, identity, blocks->items[0]);
     for (size_t i = 1; i < blocks->count; i++)

@@ -66,6 +66,7 @@ static void save_http(void)
                      "GET /stream HTTP/1.1\r\n\r\nGET /stream HTTP/1.0\r\n\r\n");
     corpus_save_text("http_server", "expect",
                      "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nabcd");
+    corpus_save_text("http_server", "head", "HEAD /of/abc HTTP/1.1\r\n\r\n");
     corpus_save_text("http_server", "preflight", "OPTIONS /json HTTP/1.1\r\nOrigin: x\r\n\r\n");
     corpus_save_text("http_server", "half", "POST / HTTP/1.1\r\nContent-Length: 400\r\n\r\nabc");
     corpus_save("http_server", "tls", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
@@ -94,6 +95,11 @@ static void save_apis(void)
     save_kind(
         "sequencer_http", "notification", 0,
         "{\"jsonrpc\":\"2.0\",\"method\":\"sequencer_append\",\"params\":{\"data\":\"0011\"}}");
+    save_kind("sequencer_http", "empty_transactions", 0,
+              "[{\"jsonrpc\":\"2.0\",\"method\":\"sequencer_append\",\"params\":[\"\"],\"id\":1},"
+              "{\"jsonrpc\":\"2.0\",\"method\":\"sequencer_append\",\"params\":{\"data\":\"\"},"
+              "\"id\":2}]");
+    save_kind("sequencer_http", "empty_broadcast", 1, "{\"data\":\"\"}");
     save_kind("sequencer_http", "broadcast", 1, "{\"data\":\"00112233\"}");
     save_kind("sequencer_http", "operations", 2, "{\"data\":\"0\"}");
     save_kind("sequencer_http", "block", 3, "/blocks/18446744073709551616");
@@ -219,6 +225,12 @@ static void save_kernels(void)
     writer = writer_make(memory, sizeof memory);
     config_encode(&writer, &config);
     corpus_save_writer("kernel_config", "governance", &writer);
+    config.committee.count = 1;
+    CHECK(committee_finish(&config.committee) == OK);
+    config.application_len = CONFIG_APPLICATION_BYTES_MAX;
+    writer = writer_make(memory, sizeof memory);
+    config_encode(&writer, &config);
+    corpus_save_writer("kernel_config", "largest_application", &writer);
 }
 
 static void save_rollup_records(void)
@@ -269,8 +281,16 @@ static void save_mock_records(void)
 
 static void save_preimages(void)
 {
+    static const char head[] = "HTTP/1.0 200 OK\r\n\r\n";
+    const size_t head_len = sizeof head - 1;
+
+    memset(memory, 'p', head_len + 4097);
+    memcpy(memory, head, head_len);
+    corpus_save("preimage", "largest_page", memory, head_len + 4096);
+    corpus_save("preimage", "page_too_large", memory, head_len + 4097);
     corpus_save_text("preimage", "page", "HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc");
     corpus_save_text("preimage", "missing", "HTTP/1.0 404 Not Found\r\n\r\nabc");
+    corpus_save_text("preimage", "status_in_the_body", "HTTP\r\n\r\n 200 abc");
     corpus_save_text("preimage", "no_body", "HTTP/1.0 200 OK\r\n\r\n");
 }
 
