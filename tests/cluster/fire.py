@@ -44,7 +44,7 @@ class Fire:
         self.counts = collections.Counter()
         self.promises = []  # to clients beside the load
         self.rows = []  # (scenario, seconds, before, during)
-        self.calm = 1.0 if self.short else 5.0  # seconds of measurement before a scenario
+        self.calm = 0.8 if self.short else 5.0  # seconds of measurement before a scenario
         self.net = net
         self.cluster = NetCluster(directory, args.build, net, flags=["--export-stall", "3s"])
         clusters.append(self.cluster)
