@@ -19,6 +19,23 @@ static uint64_t lag_of(const struct core_status *status)
     return behind <= LAG_ROUNDS_READY ? 0 : behind;
 }
 
+/* Ready once, and with enough members in reach to go on: a node that lost them must not look well. */
+static bool is_ready(struct node *node)
+{
+    const struct committee *committee = &node->options.committee->committee;
+    struct authority_set reached = {0};
+
+    if (!node->ready) return false;
+    authority_set_add(&reached, node->options.self);
+    for (uint32_t i = 0; i < committee->count; i++) {
+        struct mesh_peer_status peer;
+        if (i == node->options.self) continue;
+        mesh_get_peer(&peer, node->mesh, (authority_t)i);
+        if (peer.up) authority_set_add(&reached, (authority_t)i);
+    }
+    return committee_stake(committee, &reached) >= committee->quorum;
+}
+
 /* ---- metrics --------------------------------------------------------------------------------- */
 
 struct metrics {
@@ -69,7 +86,7 @@ static void core_metrics(struct metrics *metrics, struct node *node)
     gauge(metrics, "dsn_missing_batches", (double)status.missing_batches);
     gauge(metrics, "dsn_unnamed_bytes", (double)status.unnamed_bytes);
     gauge(metrics, "dsn_unordered_bytes", (double)status.unordered_bytes);
-    gauge(metrics, "dsn_ready", node->ready);
+    gauge(metrics, "dsn_ready", is_ready(node));
     fprintf(metrics->stream, "# TYPE dsn_refused_total counter\n");
     for (int i = 0; i < CORE_REFUSALS; i++)
         fprintf(metrics->stream, "dsn_refused_total{reason=\"%s\"} %llu\n", reasons[i],
@@ -171,7 +188,7 @@ static void get_readyz(void *context, struct http_request *request)
 
     core_get_status(node->core, &status);
     lag = lag_of(&status);
-    if (!node->ready)
+    if (!is_ready(node))
         http_reply_error(request, 503, "not_ready", "%s",
                          status.syncing ? "catching up with peers"
                                         : "waiting for a quorum of peers");
@@ -228,7 +245,7 @@ static void get_status(void *context, struct http_request *request)
     json_object_set_new(json, "name", json_string(file->entries[node->options.self].name));
     json_object_set_new(json, "committee", json_string(hex));
     json_object_set_new(json, "version", json_string(DSN_VERSION));
-    json_object_set_new(json, "ready", json_boolean(node->ready));
+    json_object_set_new(json, "ready", json_boolean(is_ready(node)));
     json_object_set_new(json, "syncing", json_boolean(status.syncing));
     put(json, "round", status.round);
     put(json, "quorum_round", status.quorum_round);

@@ -52,7 +52,10 @@ def kill_by_kill(fire, count, spans):
 
 
 def power_loss(fire):
-    """kill -9 of all seven at once."""
+    """kill -9 of all seven at once; first time, of three before: the other four say that they can not go on."""
+    if fire.counts["times all seven killed at once"] == 0:
+        fire.cluster.kill9(1, 2, 3)
+        fire.knows_it_is_alone(sorted(ALL - {1, 2, 3}), 5)
     fire.cluster.kill9(*ALL)
     fire.restart(*ALL)
     fire.all_back()
@@ -82,6 +85,8 @@ def partition_of_two(fire, seconds):
         fire.stand_still(few, seconds)
         fire.stream_goes_on(ALL - few, 5)
         check(fire.top() > before, "five of seven do not go on")
+        if seconds > 10:  # silence is noticed after that
+            fire.knows_it_is_alone(few, 5)
         fire.net.heal()
     fire.counts["partitions"] += 1
 

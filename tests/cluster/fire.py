@@ -44,7 +44,7 @@ class Fire:
         self.counts = collections.Counter()
         self.promises = []  # to clients beside the load
         self.rows = []  # (scenario, seconds, before, during)
-        self.calm = 1.0 if self.short else 5.0  # seconds of measurement before a scenario
+        self.calm = 0.8 if self.short else 5.0  # seconds of measurement before a scenario
         self.net = net
         self.cluster = NetCluster(directory, args.build, net, flags=["--export-stall", "3s"])
         clusters.append(self.cluster)
@@ -64,16 +64,26 @@ class Fire:
     def top(self):
         return max(self.index(n, "preblock_index") for n in ALL)
 
-    def is_in_step(self, n):
-        """Ready, and at most a second of pre-blocks behind the others."""
+    def is_in_step(self, n, index):
+        """Ready, and has what the network had when the question was asked first."""
         check(self.cluster.nodes[n].is_alive(), f"node {n} ended: {self.cluster.nodes[n].tail()}")
-        return self.cluster.get(n, "/readyz")[0] == 200 and self.cluster.status(n).get("lag") == 0
+        status = self.cluster.status(n)
+        return (self.cluster.get(n, "/readyz")[0] == 200 and status.get("lag") == 0
+                and status.get("preblock_index", -1) >= index)
+
+    def knows_it_is_alone(self, nodes, seconds):
+        """Nodes that reach no quorum say so, and are no place to send clients to."""
+        for n in nodes:
+            until(lambda n=n: (self.cluster.get(n, "/readyz")[0] == 503
+                               and "quorum of peers" in self.cluster.get(n, "/readyz")[1]), seconds * pressure(),
+                  lambda n=n: f"node {n} is not ready without a quorum: {self.cluster.get(n, '/readyz')}")
 
     def all_back(self, nodes=ALL, seconds=BACK_SECONDS):
         """Seconds until all of these nodes are in step, and until they serve their clients."""
         begun = time.monotonic()
+        top = self.top()
         for n in sorted(nodes):
-            until(lambda n=n: self.is_in_step(n), seconds * pressure(),
+            until(lambda n=n: self.is_in_step(n, top), seconds * pressure(),
                   lambda n=n: f"node {n} is back: {self.cluster.get(n, '/readyz')} {self.cluster.status(n)}")
         in_step = time.monotonic() - begun
         for n in sorted(nodes):

@@ -20,15 +20,15 @@ SKIPPED = 77
 
 def short(fire):
     """The most valuable of it, within a minute."""
-    kills(fire, 5)
+    kills(fire, 4)
     with fire.scenario("kill -9 of all seven at once", served=False):
         power_loss(fire)
     stopped(fire, 1)
-    partition_of_two(fire, 2)
-    partition_without_quorum(fire, 2)
-    one_way(fire, 2)
+    partition_of_two(fire, 1.5)
+    partition_without_quorum(fire, 1.5)
+    one_way(fire, 1.5)
     foreign_member(fire, 0.5)
-    idle_connections(fire, 2000, 2)
+    idle_connections(fire, 2000, 1)
 
 
 def full(fire, args):
