@@ -43,12 +43,19 @@ static uint32_t fetching_due(struct batch_table *table, uint64_t *deadline_us, u
     return BATCH_NONE;
 }
 
+uint32_t batch_table_fetches(const struct batch_table *table)
+{
+    uint64_t fitting = BATCH_FETCH_BYTES / u64_max(1, table->fetched_bytes);
+
+    return (uint32_t)u64_max(BATCH_FETCHES_MIN, u64_min(fitting, BATCH_FETCHES_MAX));
+}
+
 /* Per author: fetches under way of batches that may not exist. */
-static void count_uncertain(const struct batch_table *table, uint8_t *ret_counts)
+static void count_uncertain(const struct batch_table *table, uint16_t *ret_counts)
 {
     uint32_t number = table->lists[BATCH_LIST_FETCHING].first;
 
-    memset(ret_counts, 0, AUTHORITIES_MAX);
+    memset(ret_counts, 0, AUTHORITIES_MAX * sizeof *ret_counts);
     for (; number != BATCH_NONE; number = table->entries[number].next) {
         const struct batch_entry *entry = &table->entries[number];
 
@@ -60,11 +67,12 @@ static void count_uncertain(const struct batch_table *table, uint8_t *ret_counts
  * they hide nobody's. */
 static uint32_t missing_due(struct batch_table *table, uint64_t *deadline_us, uint64_t now_us)
 {
-    uint32_t share = (uint32_t)u64_max(1, BATCH_FETCHES_MAX / table->committee->count);
+    uint32_t fetches = batch_table_fetches(table);
+    uint32_t share = (uint32_t)u64_max(1, fetches / table->committee->count);
     uint32_t number = table->lists[BATCH_LIST_MISSING].first;
-    uint8_t uncertain[AUTHORITIES_MAX];
+    uint16_t uncertain[AUTHORITIES_MAX];
 
-    if (table->lists[BATCH_LIST_FETCHING].count >= BATCH_FETCHES_MAX) return BATCH_NONE;
+    if (table->lists[BATCH_LIST_FETCHING].count >= fetches) return BATCH_NONE;
     count_uncertain(table, uncertain);
     for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
         const struct batch_entry *entry = &table->entries[number];

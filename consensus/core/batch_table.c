@@ -14,6 +14,7 @@ void batch_table_place(struct batch_table *table,
     table->used_max = 0;
     table->missing_pinned = 0;
     table->acked_bytes = 0;
+    table->fetched_bytes = BATCH_BYTES_MAX;
     table->entries = region_take(region, sizeof *table->entries * (size_t)table->capacity);
     digest_map_place(&table->map, region, table->capacity, seed);
     table->unnamed_bytes = region_take(region, sizeof *table->unnamed_bytes * committee->count);
@@ -296,6 +297,8 @@ enum status batch_table_store(struct batch_table *table,
             *ret_entry = number;
             return OK;
         }
+        if (entry->list == BATCH_LIST_FETCHING)
+            table->fetched_bytes = (7 * table->fetched_bytes + stored->bytes) / 8;
         entry_arrive(table, number, stored, due_us);
         if (own) own_start_lag(table, &table->entries[number]);
         *ret_entry = number;

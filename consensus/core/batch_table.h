@@ -51,10 +51,13 @@
 /* How long a bulk stream that moves is waited for past a missing batch's due time. */
 #define BATCH_PATIENCE_US 3000000u
 
-/* Batches asked for at one time: at BATCH_BYTES_MAX each 30 MB may be under way. Of those that no certified
- * header names, and which may not exist, each author has an equal share. */
-#define BATCH_FETCHES_MAX 64u
-_Static_assert(BATCH_FETCHES_MAX <= UINT8_MAX, "fetches are counted in a byte");
+/* Batches asked for at one time: as many as make BATCH_FETCH_BYTES at the mean size of those fetched lately,
+ * within these bounds. 64 of the largest are 30 MB under way; small ones would come no faster than 64 in a
+ * round trip, which is less than a network at rest can make. Of those that no certified header names, and
+ * which may not exist, each author has an equal share. */
+#define BATCH_FETCHES_MIN 64u
+#define BATCH_FETCHES_MAX 256u
+#define BATCH_FETCH_BYTES (4u * 1024u * 1024u)
 
 /* A batch that no certified header names and nobody has after this many rounds of asking makes room
  * for others for BATCH_GIVE_WAY_US: its author may have named what never was. */
@@ -123,6 +126,7 @@ struct batch_table {
     uint32_t capacity;
     uint32_t used_max; /* entries ever used; memory beyond is untouched */
     struct batch_queue lists[BATCH_LISTS];
+    uint32_t fetched_bytes;   /* mean size of the batches fetched lately */
     uint64_t *unnamed_bytes;  /* per author: charged bytes in UNNAMED, own: new in NAMEABLE */
     uint64_t *lag_bytes;      /* per peer: own bulk bytes it has not acknowledged */
     uint64_t *streamed_until; /* per author: created_at its bulk stream has reached, ms */
@@ -205,6 +209,9 @@ uint64_t batch_table_rename_due(struct batch_table *table, uint64_t now_us);
 
 /* Forgets an entry that is not pinned. */
 void batch_table_forget(struct batch_table *table, uint32_t entry);
+
+/* Batches that may be asked for at one time now: BATCH_FETCHES_MIN .. BATCH_FETCHES_MAX. */
+uint32_t batch_table_fetches(const struct batch_table *table);
 
 /* The next missing batch to ask for, moved to FETCHING, or BATCH_NONE; and when to come back. */
 uint32_t batch_table_fetch_due(struct batch_table *table,

@@ -29,8 +29,9 @@
  * pause. */
 #define WORKER_APPENDING_BYTES_MAX (24u * 1024u * 1024u)
 
-/* Answers to WANT_BATCH being read for one peer. */
-#define WORKER_SERVING_MAX 16u
+/* Answers to WANT_BATCH being read for one peer: who is behind asks everybody together for up to
+ * BATCH_FETCHES_MAX. */
+#define WORKER_SERVING_MAX 64u
 
 struct worker;
 

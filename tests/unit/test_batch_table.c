@@ -295,7 +295,8 @@ static bool is_asked(struct fixture *fixture, const struct batch_stored *stored,
     while ((entry = batch_table_fetch_due(&fixture->table, &deadline, now)) != BATCH_NONE) {
         asked = asked ||
                 digest_equal(&batch_table_entry(&fixture->table, entry)->digest, &stored->digest);
-        assert_true(fixture->table.lists[BATCH_LIST_FETCHING].count <= BATCH_FETCHES_MAX);
+        assert_true(fixture->table.lists[BATCH_LIST_FETCHING].count <=
+                    batch_table_fetches(&fixture->table));
     }
     return asked;
 }
@@ -314,7 +315,30 @@ static void lies_of_one_author_hide_nobodys_batches(void **state)
     for (uint32_t i = 0; i < 3 && !asked; i++)
         asked = is_asked(&fixture, &real, 5000 + i);
     assert_true(asked);
-    assert_int_equal(fixture.table.lists[BATCH_LIST_FETCHING].count, BATCH_FETCHES_MAX / 4 + 1);
+    assert_int_equal(fixture.table.lists[BATCH_LIST_FETCHING].count, BATCH_FETCHES_MIN / 4 + 1);
+    fixture_close(&fixture);
+}
+
+/* Small ones come in larger numbers, large ones in small numbers, and the mean follows what comes. */
+static void the_window_follows_the_sizes(void **state)
+{
+    struct fixture fixture;
+    uint64_t deadline;
+    uint32_t entry;
+
+    (void)state;
+    fixture_open(&fixture, 4);
+    assert_int_equal(batch_table_fetches(&fixture.table), BATCH_FETCHES_MIN);
+    for (uint64_t i = 0; i < 200; i++) {
+        struct batch_stored small = stored_make(2000 + i, 3, i < 100 ? 500 : BATCH_BYTES_MAX);
+
+        (void)name(&fixture, &small, 3, 3);
+        while (batch_table_fetch_due(&fixture.table, &deadline, 10000 + i) != BATCH_NONE)
+            ;
+        assert_int_equal(batch_table_store(&fixture.table, &entry, &small, 3, 10000 + i), OK);
+        if (i == 99) assert_int_equal(batch_table_fetches(&fixture.table), BATCH_FETCHES_MAX);
+    }
+    assert_int_equal(batch_table_fetches(&fixture.table), BATCH_FETCHES_MIN);
     fixture_close(&fixture);
 }
 
@@ -329,7 +353,7 @@ static void batches_that_never_were_make_room(void **state)
     (void)state;
     fixture_open(&fixture, 4);
     for (authority_t a = 1; a < 4; a++)
-        lie(&fixture, a, BATCH_FETCHES_MAX);
+        lie(&fixture, a, BATCH_FETCHES_MIN);
     assert_false(is_asked(&fixture, &ordered, now));
     batch_table_pin(&fixture.table, name(&fixture, &ordered, 3, 3));
     assert_true(is_asked(&fixture, &ordered, now));
@@ -493,6 +517,7 @@ int main(void)
         cmocka_unit_test(everybody_is_asked_for_a_missing_batch_in_the_end),
         cmocka_unit_test(lies_of_one_author_hide_nobodys_batches),
         cmocka_unit_test(batches_that_never_were_make_room),
+        cmocka_unit_test(the_window_follows_the_sizes),
         cmocka_unit_test(lag_is_that_of_the_slowest_in_the_fastest_quorum),
         cmocka_unit_test(unnamed_share_of_an_author_is_bounded),
         cmocka_unit_test(stale_batches_are_found_oldest_first),
