@@ -309,6 +309,9 @@ void core_start(struct core *core)
     if (orderer_sequence(core->orderer) != core->stored.ordering_last) {
         core_alarm(core, "the last ordering record is missing");
     }
+    if (core->cut > core->stored.ordering_last) {
+        core_alarm(core, "more ordering records were cut into pre-blocks than there are");
+    }
     if (core->attestor.made != core->stored.preblock_last) {
         core_alarm(core, "the last pre-block is missing");
     }

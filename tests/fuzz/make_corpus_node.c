@@ -231,6 +231,7 @@ static void save_stores(void)
     corpus_save("store_row", "slot", "\x00\x00\x00\x00\x00\x00\x01\x02\x00\x03", 10);
     corpus_save("recovery", "unchanged", "", 0);
     corpus_save("recovery", "one_of_each", rows, sizeof rows);
+    corpus_save("recovery", "cut_beyond_ordering", "\x01\x01\x00\x00\x00\xfc", 6);
 }
 
 void make_corpus_node(void)
