@@ -309,8 +309,10 @@ void core_start(struct core *core)
     if (orderer_sequence(core->orderer) != core->stored.ordering_last) {
         core_alarm(core, "the last ordering record is missing");
     }
-    if (core->cut > core->stored.ordering_last) {
-        core_alarm(core, "more ordering records were cut into pre-blocks than there are");
+    if (core->cut > core->stored.ordering_last ||
+        core->pending_count != core->stored.ordering_last - core->cut) {
+        core_alarm(core,
+                   "what was cut into pre-blocks and what waits are not the ordering records");
     }
     if (core->attestor.made != core->stored.preblock_last) {
         core_alarm(core, "the last pre-block is missing");
