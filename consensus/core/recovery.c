@@ -350,6 +350,11 @@ void core_start(struct core *core)
         core_alarm(core, "the last ordering record is missing");
     }
     core_recover_own_checkpoint(core);
+    if (core->cut > core->stored.ordering_last ||
+        core->pending_count != core->stored.ordering_last - core->cut) {
+        core_alarm(core,
+                   "what was cut into pre-blocks and what waits are not the ordering records");
+    }
     if (core->attestor.made != core->stored.preblock_last) {
         core_alarm(core, "the last pre-block is missing");
     }

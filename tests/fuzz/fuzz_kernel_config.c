@@ -33,6 +33,8 @@ static void check_body(const uint8_t *data, size_t size)
     struct config_view view;
 
     if (!decode_body(data, size)) return;
+    CHECK(config.application_len >= 1);
+    CHECK(config.application_len <= CONFIG_APPLICATION_BYTES_MAX);
     config_encode(&writer, &config);
     CHECK(!writer.failed);
     CHECK(writer.len == size);

@@ -231,6 +231,9 @@ static void save_kernels(void)
     writer = writer_make(memory, sizeof memory);
     config_encode(&writer, &config);
     corpus_save_writer("kernel_config", "largest_application", &writer);
+    memory[writer.len - 1 - CONFIG_APPLICATION_BYTES_MAX]++; /* its length, one byte */
+    writer_u8(&writer, 0);
+    corpus_save_writer("kernel_config", "application_too_large", &writer);
 }
 
 static void save_rollup_records(void)

@@ -237,6 +237,9 @@ static void save_stores(void)
     static const uint8_t changed[] = {1, 5, 1, 2, 6, 2, 1, 7, 3, 7, 60, 0};
     /* Once lost a synced record: see test_batch_recover.c. */
     static const uint8_t taken_along[] = {0, 1, 0, 6, 0, 0, 2, 2, 0, 0, 3, 0, 6, 0, 0, 2, 4, 0};
+    static const uint8_t cut_before[] = {0,   0, 0, 1, 7, 0, 0,   0, 48, 145, 29,  0,
+                                         0,   5, 0, 5, 0, 0, 0,   1, 0,  0,   255, 255,
+                                         255, 0, 0, 0, 0, 0, 108, 0, 0,  90};
     static const uint8_t rows[] = {1, 0,  0, 3, 0, 255, 0, 30,  0, 0, 0, 0, 2, 60,  0, 40, 0, 0,
                                    3, 90, 0, 9, 0, 1,   4, 100, 0, 7, 0, 1, 5, 110, 0, 20, 0, 0};
 
@@ -258,6 +261,8 @@ static void save_stores(void)
     corpus_save("store_row", "slot", "\x00\x00\x00\x00\x00\x00\x01\x02\x00\x03", 10);
     corpus_save("recovery", "unchanged", "", 0);
     corpus_save("recovery", "one_of_each", rows, sizeof rows);
+    corpus_save("recovery", "cut_before_ordering", cut_before, sizeof cut_before);
+    corpus_save("recovery", "cut_beyond_ordering", "\x01\x01\x00\x00\x00\xfc", 6);
 }
 
 void make_corpus_node(void)
