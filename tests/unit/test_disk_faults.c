@@ -164,7 +164,7 @@ static uint64_t stride(void)
     const char *scale = getenv("SIM_SEEDS");
     int percent = scale == NULL ? 100 : atoi(scale);
 
-    return percent > 0 && percent < 100 ? 500u / (unsigned)percent : 5;
+    return percent > 0 && percent < 100 ? 900u / (unsigned)percent : 9;
 }
 
 static void strike_all(enum disk_fault fault)
@@ -173,7 +173,7 @@ static void strike_all(enum disk_fault fault)
 
     while (strike(number, fault))
         number += stride();
-    assert_true(number > 40); /* there are that many writes, or nothing was tried */
+    assert_true(number > 100); /* there are that many writes, or nothing was tried */
     print_message("%u writes and syncs, every %u. of them failed\n", (unsigned)number,
                   (unsigned)stride());
 }
