@@ -132,7 +132,8 @@ async function restart(signal) {
   return before.index;
 }
 
-// Posts everything again and again, as a sequencer does with what the state does not show; kills in between.
+// Posts everything again and again, as a sequencer does with what the state does not show; kills in between, but not
+// for ever: where posting is faster than blocks come, each of them takes all that was posted.
 async function testScenario() {
   const restarts = [];
   for (let round = 0; (await index()) < scenario.applied; round++) {
@@ -141,7 +142,7 @@ async function testScenario() {
       const { status, body } = await post(messages.slice(at, at + 300), '?drop_duplicate=false');
       assert.equal(status, 200, JSON.stringify(body).slice(0, 200));
       // While messages wait, are in operations and are being applied: what was waiting is lost.
-      if (at % 600 === 300) restarts.push(await restart(restarts.length % 2 === 0 ? 'SIGKILL' : 'SIGTERM'));
+      if (at % 600 === 300 && round < 10) restarts.push(await restart(restarts.length % 2 === 0 ? 'SIGKILL' : 'SIGTERM'));
     }
     await until('empty queue', async () => (await get('/local/batcher/queue')).length === 0);
     const now = await level();
