@@ -394,9 +394,6 @@ void core_recv_want_preblock_certificate(struct core *core,
 void core_peer_up(struct core *core, authority_t peer);
 void core_peer_down(struct core *core, authority_t peer);
 
-/* Serving costs reads: at most one range or run of records per peer in CORE_SERVE_US. */
-bool core_may_serve(struct core *core, authority_t peer);
-
 /* Certificates of rounds above this one are needed here. */
 round_t core_range_after(const struct core *core);
 

@@ -106,7 +106,8 @@ void core_peer_down(struct core *core, authority_t peer)
 
 /* ---- what peers ask -------------------------------------------------------------------------- */
 
-bool core_may_serve(struct core *core, authority_t peer)
+/* Serving costs reads: at most one range per peer in CORE_SERVE_US. */
+static bool may_serve(struct core *core, authority_t peer)
 {
     if (core->served_us[peer] != 0 && core->now_us < core->served_us[peer] + CORE_SERVE_US)
         return false;
@@ -118,7 +119,7 @@ static void serve_range(struct core *core, authority_t peer, round_t after)
 {
     struct core_action *action;
 
-    if (!core_may_serve(core, peer)) return;
+    if (!may_serve(core, peer)) return;
     action = core_act(core, CORE_ACTION_SERVE_RANGE);
     action->peer = peer;
     action->round = after;
