@@ -67,10 +67,10 @@ void store_close(struct store *store);
  * told (core_options.rejoin), and finds out itself whether it already has its floor. */
 bool store_is_rejoined(const struct store *store);
 
-/* Bytes on disk, estimated. */
 /* True when no table has a row: nothing rests on this store yet. */
 bool store_is_empty(struct store *store);
 
+/* Bytes on disk, estimated. */
 uint64_t store_bytes(const struct store *store);
 
 /* ---- writing --------------------------------------------------------------------------------- */
