@@ -79,6 +79,17 @@ static enum status recover_meta(struct core *core, struct bytes key, struct byte
     return is_number ? OK : ERR_CORRUPT;
 }
 
+/* The last checkpoint is signed again: it must be the one that this record leads to. */
+static bool is_as_checkpointed(const struct core *core, const struct ordering_record *record)
+{
+    const struct checkpoint *made = &core->checkpointer.made.checkpoint;
+    struct digest digest;
+
+    if (record->sequence != made->sequence) return true;
+    ordering_record_digest(&digest, record);
+    return digest_equal(&digest, &made->record) && record->anchor.round == made->round;
+}
+
 static enum status recover_ordering(struct core *core, struct bytes value)
 {
     struct ordering_record record;
@@ -89,6 +100,7 @@ static enum status recover_ordering(struct core *core, struct bytes value)
         return OK; /* of a start from a checkpoint that did not end */
     status = orderer_replay(core->orderer, core->dag, value);
     if (status != OK) return status;
+    if (!is_as_checkpointed(core, &record)) return ERR_CORRUPT;
     if (record.sequence <= core->cut) return OK;
     if (!core_pend_has_room(core)) return ERR_CORRUPT; /* more than we would ever let wait */
     core_pend(core, &record);
@@ -113,7 +125,7 @@ static enum status recover_checkpoint(struct core *core, struct bytes value)
     if (checkpoint_row_read(&proof, value) != OK) return ERR_CORRUPT;
     if (proof.checkpoint.sequence <= core->checkpointer.made.checkpoint.sequence)
         return ERR_CORRUPT;
-    if (proof.checkpoint.sequence > core->stored.ordering_last) return ERR_CORRUPT;
+    if (proof.checkpoint.sequence > core->cut) return ERR_CORRUPT;
     checkpointer_recover(&core->checkpointer, &proof);
     if (proof.quorum.count > 0) recover_checkpointed_preblock(core, &proof.checkpoint.preblock);
     return OK;

@@ -263,6 +263,8 @@ static void save_stores(void)
     corpus_save("recovery", "one_of_each", rows, sizeof rows);
     corpus_save("recovery", "cut_before_ordering", cut_before, sizeof cut_before);
     corpus_save("recovery", "cut_beyond_ordering", "\x01\x01\x00\x00\x00\xfc", 6);
+    corpus_save("recovery", "checkpoint_beyond_cut", "\x01\x01\x00\x00\x00\x0c\x18\xbf\x3c\x01",
+                10);
 }
 
 void make_corpus_node(void)
