@@ -8,15 +8,20 @@
  * API bounds them: every stream has at most API_EXPORT_AHEAD_MAX. */
 #define WANTS_MAX (API_EXPORTS_MAX * API_EXPORT_AHEAD_MAX)
 
+/* Repairs for one want; a pre-block has no more batches, so further ones mend nothing. */
+#define WANT_REPAIRS_MAX PREBLOCK_BATCHES_MAX
+
 struct want {
     uint64_t index;
     bool certified;
     bool reading;
+    bool lacks_batch; /* waits for the repair of `lacking` */
+    uint32_t repairs; /* so far */
+    struct digest lacking;
 };
 
 struct exports {
-    struct api *api;
-    struct storage_client *storage;
+    struct exports_options options;
     uint64_t oldest;
     uint64_t made;
     uint64_t certified;
@@ -24,12 +29,11 @@ struct exports {
     size_t wants_count;
 };
 
-struct exports *exports_open(struct api *api, struct storage_client *storage)
+struct exports *exports_open(const struct exports_options *options)
 {
     struct exports *exports = calloc(1, sizeof *exports);
     CHECK(exports != NULL);
-    exports->api = api;
-    exports->storage = storage;
+    exports->options = *options;
     exports->oldest = 1;
     return exports;
 }
@@ -41,7 +45,7 @@ void exports_close(struct exports *exports)
 
 static void post_tip(struct exports *exports)
 {
-    api_post_tip(exports->api, exports->oldest, exports->made, exports->certified);
+    api_post_tip(exports->options.api, exports->oldest, exports->made, exports->certified);
 }
 
 void exports_set_tip(struct exports *exports, uint64_t oldest, uint64_t made, uint64_t certified)
@@ -84,7 +88,7 @@ uint64_t exports_oldest(const struct exports *exports)
 static bool submit_read(struct exports *exports, const struct want *want)
 {
     void *asked = (void *)(uintptr_t)(want->certified ? 1 : 0);
-    return storage_submit_export(exports->storage, want->index, want->certified, asked);
+    return storage_submit_export(exports->options.storage, want->index, want->certified, asked);
 }
 
 /* Begins the reads that are not begun yet, as far as the storage thread takes them. */
@@ -92,7 +96,7 @@ static void begin_reads(struct exports *exports)
 {
     for (size_t i = 0; i < exports->wants_count; i++) {
         struct want *want = &exports->wants[i];
-        if (want->reading) continue;
+        if (want->reading || want->lacks_batch) continue;
         if (!submit_read(exports, want)) return;
         want->reading = true;
     }
@@ -103,46 +107,83 @@ void exports_want(struct exports *exports, uint64_t index, bool certified)
     for (size_t i = 0; i < exports->wants_count; i++)
         if (exports->wants[i].index == index && exports->wants[i].certified == certified) return;
     if (exports->wants_count == WANTS_MAX) {
-        api_post_gone(exports->api, index, certified, exports->oldest);
+        api_post_gone(exports->options.api, index, certified, exports->oldest);
         return;
     }
-    exports->wants[exports->wants_count++] = (struct want){index, certified, false};
+    exports->wants[exports->wants_count++] = (struct want){.index = index, .certified = certified};
     begin_reads(exports);
 }
 
-/* Takes the want that this request read off the list. */
-static bool take_want(struct exports *exports,
-                      const struct storage_request *request,
-                      struct want *ret_want)
+/* The want that this request read. */
+static struct want *find_want(struct exports *exports, const struct storage_request *request)
 {
     bool certified = request->context != NULL;
+
     for (size_t i = 0; i < exports->wants_count; i++) {
-        const struct want *want = &exports->wants[i];
-        if (want->index != request->index || want->certified != certified || !want->reading)
-            continue;
-        *ret_want = *want;
-        exports->wants_count--;
-        memmove(&exports->wants[i], &exports->wants[i + 1],
-                (exports->wants_count - i) * sizeof exports->wants[0]);
-        return true;
+        struct want *want = &exports->wants[i];
+        if (want->index == request->index && want->certified == certified && want->reading)
+            return want;
     }
+    return NULL;
+}
+
+static void drop_want(struct exports *exports, struct want *want)
+{
+    size_t after = (size_t)(&exports->wants[--exports->wants_count] - want);
+
+    memmove(want, want + 1, after * sizeof *want);
+}
+
+static void give_up(struct exports *exports, struct want *want, const char *why)
+{
+    log_warn("export: pre-block %llu cannot be read: %s", (unsigned long long)want->index, why);
+    api_post_gone(exports->options.api, want->index, want->certified, exports->oldest);
+    drop_want(exports, want);
+}
+
+/* True when the want waits for a repair now. */
+static bool begin_repair(struct exports *exports,
+                         struct want *want,
+                         const struct storage_request *request)
+{
+    const struct exports_options *options = &exports->options;
+
+    if (request->status != ERR_MISSING || !request->lacks_batch) return false;
+    if (want->index < exports->oldest || want->repairs == WANT_REPAIRS_MAX) return false;
+    want->reading = false;
+    want->lacks_batch = true;
+    want->lacking = request->record.digest;
+    want->repairs++;
+    if (options->repair(options->context, &want->lacking, request->record.worker)) return true;
+    want->lacks_batch = false;
     return false;
 }
 
 enum status exports_completed(struct exports *exports, struct storage_request *request)
 {
-    enum status status = request->status == ERR_IO ? ERR_IO : OK;
-    struct want want;
+    const enum status status = request->status;
+    struct want *want = find_want(exports, request);
 
-    CHECK(take_want(exports, request, &want));
-    if (request->status == OK) {
-        api_post_item(exports->api, want.index, want.certified, request->buffer);
-    } else {
-        log_warn("export: pre-block %llu cannot be read: %s", (unsigned long long)want.index,
-                 status_text(request->status));
-        api_post_gone(exports->api, want.index, want.certified, exports->oldest);
+    CHECK(want != NULL);
+    if (status == OK) {
+        api_post_item(exports->options.api, want->index, want->certified, request->buffer);
+        drop_want(exports, want);
+    } else if (!begin_repair(exports, want, request)) {
+        give_up(exports, want, status_text(status));
     }
     storage_request_free(request);
     begin_reads(exports);
-    return status;
+    return status == ERR_IO || status == ERR_CORRUPT ? status : OK;
+}
+
+void exports_repaired(struct exports *exports, const struct digest *digest, bool back)
+{
+    for (size_t i = exports->wants_count; i > 0; i--) {
+        struct want *want = &exports->wants[i - 1];
+
+        if (!want->lacks_batch || !digest_equal(&want->lacking, digest)) continue;
+        want->lacks_batch = false;
+        if (!back) give_up(exports, want, "a batch of it is rotten here and gone elsewhere");
+    }
+    begin_reads(exports);
 }

@@ -22,6 +22,7 @@ struct history {
     uint32_t vertex;       /* next one of this phase */
     uint32_t vertex_batch; /* batches of it already written */
     uint32_t batch;        /* next one of the record */
+    bool lacks_batch;      /* that one is not in the log as it was */
     uint8_t **rows;        /* certificates of the vertices, malloc'ed */
     size_t *rows_len;
     size_t certificates_bytes; /* of all of them in a SubDag, the leader once more */
@@ -182,7 +183,8 @@ static enum status history_write_batch(struct history *history, const struct pre
     struct batch_record record;
 
     const enum status status = batch_log_read_ahead(history->log, &buffer, &record, &batch->digest);
-    if (status == ERR_NOT_FOUND) return ERR_MISSING;
+    history->lacks_batch = status == ERR_NOT_FOUND || status == ERR_CORRUPT;
+    if (history->lacks_batch) return ERR_MISSING;
     if (status != OK) return status;
     const bool right = record.bytes == batch->bytes;
     if (right) {
@@ -288,6 +290,15 @@ enum status history_step(struct history *history, bool *ret_done)
     }
     if (status == OK) *ret_done = history->phase == PHASE_DONE;
     return status;
+}
+
+bool history_lacks(const struct history *history, struct digest *ret_digest, uint32_t *ret_worker)
+{
+    if (!history->lacks_batch) return false;
+    const struct preblock_batch batch = preblock_record_batch(&history->record, history->batch);
+    *ret_digest = batch.digest;
+    *ret_worker = batch.worker;
+    return true;
 }
 
 struct buffer *history_take(struct history *history, bool *ret_certified)

@@ -28,9 +28,12 @@ enum status history_begin(struct history **ret_history,
                           uint64_t index,
                           bool certified);
 
-/* The next step. ERR_MISSING: a certificate or batch of it is not here; ERR_CORRUPT; ERR_SIGNATURE;
- * ERR_IO. */
+/* The next step. ERR_MISSING: a certificate of it is not here, or a batch, or a batch has rotted (history_lacks);
+ * ERR_CORRUPT: the store; ERR_SIGNATURE; ERR_IO. */
 enum status history_step(struct history *history, bool *ret_done);
+
+/* After ERR_MISSING: the batch that the log does not have any more as it was; false: a certificate is missing. */
+bool history_lacks(const struct history *history, struct digest *ret_digest, uint32_t *ret_worker);
 
 /* After done: the SubDag, in use from `begin` for `len` bytes; the caller's. */
 struct buffer *history_take(struct history *history, bool *ret_certified);

@@ -204,10 +204,9 @@ static void on_storage(evutil_socket_t fd, short what, void *context)
     (void)what;
     storage_client_drain_fd(node->client);
     while (!node->stopping && (request = storage_client_take(node->client)) != NULL) {
-        if (take_answer(node, request) == ERR_IO) {
-            node_stop(node, ERR_IO, "a write to the data directory failed");
-            return;
-        }
+        const enum status status = take_answer(node, request);
+        if (status == ERR_IO) node_stop(node, status, "a write to the data directory failed");
+        if (status == ERR_CORRUPT) node_stop(node, status, "corrupt store, start with --rejoin");
         if (++taken == TAKE_MAX) {
             event_active(node->storage_in, EV_READ, 0);
             break;
@@ -296,9 +295,23 @@ static void on_stored(void *context, const struct batch_record *record, enum wor
     node_feed(context, &event);
 }
 
+static bool on_lacking(void *context, const struct digest *digest, uint32_t worker)
+{
+    struct node *node = context;
+
+    return worker_repair(node->worker, digest, worker);
+}
+
+static void on_repaired(void *context, const struct digest *digest, bool back)
+{
+    struct node *node = context;
+
+    exports_repaired(node->exports, digest, back);
+}
+
 /* ---- housekeeping ---------------------------------------------------------------------------- */
 
-/* Once a second: retention by count of pre-blocks and by bytes of the batch log. */
+/* Once a second: repairs; retention by count of pre-blocks and by bytes of the batch log. */
 static void on_housekeeping(evutil_socket_t fd, short what, void *context)
 {
     struct node *node = context;
@@ -308,6 +321,7 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
+    worker_turn(node->worker);
     core_get_status(node->core, &status);
     storage_get_stats(node->storage, &stats);
     if (node->options.retain_preblocks > 0)
@@ -467,12 +481,16 @@ static void open_parts(struct node *node)
         .api = node->api,
         .storage = node->client,
         .on_stored = on_stored,
+        .on_repaired = on_repaired,
         .context = node,
     };
+    struct exports_options exports = {
+        .api = node->api, .storage = node->client, .repair = on_lacking, .context = node};
+
     node->worker = worker_open(&options);
     node->serve = serve_open(node->mesh, node->client, &node->options.committee->committee,
                              node->options.self);
-    node->exports = exports_open(node->api, node->client);
+    node->exports = exports_open(&exports);
     node->outbox = outbox_open();
     node->batch = store_batch_new();
     node->token = 1;

@@ -113,6 +113,7 @@ static void worker_metrics(struct metrics *metrics, struct node *node)
     counter(metrics, "dsn_batches_served_total", (double)worker.served);
     counter(metrics, "dsn_batches_refused_total", (double)worker.refused);
     counter(metrics, "dsn_batches_rotten_total", (double)worker.rotten);
+    counter(metrics, "dsn_batches_repaired_total", (double)worker.repaired);
     gauge(metrics, "dsn_appending_bytes", (double)worker.appending);
     counter(metrics, "narwhal_worker_transactions_total", (double)api.transactions);
     counter(metrics, "dsn_transaction_bytes_total", (double)api.transaction_bytes);

@@ -138,6 +138,8 @@ struct storage_request {
     bool executed;              /* FIND_BATCH: out, TABLE_EXECUTED has the digest */
     uint64_t index; /* EXPORT, RETAIN; RETAIN out: the oldest kept, 0 when there is none */
     bool certified; /* EXPORT: include the pre-block certificate when it is stored; out: it is in */
+    bool
+        lacks_batch; /* EXPORT, ERR_MISSING: `record` has digest and worker of a batch that is gone or rotten */
 
     enum core_table table;    /* READ_ROWS, SCAN_ROWS */
     struct storage_key *keys; /* malloc'ed by storage_request_add_key */

@@ -71,7 +71,11 @@ static enum status read_batch(struct storage *storage, struct storage_request *r
     struct buffer *shared = NULL;
 
     const enum status status = batch_log_read(storage->log, &shared, &request->record, &digest);
-    if (status != OK) return status;
+    if (status != OK) {
+        request->record =
+            (struct batch_record){.digest = digest}; /* what is rotten says anything */
+        return status;
+    }
     struct buffer *copy = buffer_new((size_t)BUFFER_BATCH + request->record.bytes);
     memcpy(copy->data + BUFFER_BATCH, shared->data + BUFFER_BATCH, request->record.bytes);
     copy->begin = BUFFER_BATCH;
@@ -229,6 +233,9 @@ static void export_step(struct storage *storage)
     if (status == OK && storage->history != NULL) {
         status = history_step(storage->history, &done);
         if (status == OK && !done) return;
+        request->lacks_batch =
+            status == ERR_MISSING &&
+            history_lacks(storage->history, &request->record.digest, &request->record.worker);
     }
     if (status == OK && done) {
         request->buffer = history_take(storage->history, &request->certified);

@@ -4,6 +4,7 @@
 
 #include "common/hash_pages.h"
 #include "common/log.h"
+#include "consensus/node/repairs.h"
 #include "consensus/node/tickets.h"
 #include "consensus/node/wanted.h"
 #include "consensus/node/worker_frame.h"
@@ -16,11 +17,25 @@ struct worker {
     struct worker_options options;
     struct tickets *tickets;
     struct wanted *wanted;
+    struct repairs *repairs;
     bool full[AUTHORITIES_MAX];        /* peers whose share of unnamed batches is used up */
     uint32_t serving[AUTHORITIES_MAX]; /* WANT_BATCH reads in flight, per peer */
     size_t appending_count;
     struct worker_counters counters;
 };
+
+static void repair_ask(void *context, authority_t peer, const struct digest *digest, uint32_t id)
+{
+    worker_fetch(context, peer, digest, id);
+}
+
+static void repair_give_up(void *context, const struct digest *digest)
+{
+    struct worker *worker = context;
+
+    log_warn("worker: no peer has a batch that is rotten here");
+    worker->options.on_repaired(worker->options.context, digest, false);
+}
 
 struct worker *worker_open(const struct worker_options *options)
 {
@@ -28,6 +43,11 @@ struct worker *worker_open(const struct worker_options *options)
     CHECK(worker != NULL);
     worker->options = *options;
     worker->wanted = wanted_open();
+    worker->repairs = repairs_open(&(struct repairs_options){.self = options->self,
+                                                             .authorities = options->authorities,
+                                                             .ask = repair_ask,
+                                                             .give_up = repair_give_up,
+                                                             .context = worker});
     worker->tickets = tickets_open(options->api);
     return worker;
 }
@@ -37,6 +57,7 @@ void worker_close(struct worker *worker)
     if (worker == NULL) return;
     tickets_close(worker->tickets);
     wanted_close(worker->wanted);
+    repairs_close(worker->repairs);
     free(worker);
 }
 
@@ -229,6 +250,17 @@ void worker_fetch(struct worker *worker, authority_t peer, const struct digest *
     send_digest(worker, peer, WIRE_WANT_BATCH, digest, id);
 }
 
+bool worker_repair(struct worker *worker, const struct digest *digest, uint32_t id)
+{
+    worker->counters.rotten++;
+    return repairs_begin(worker->repairs, digest, id);
+}
+
+void worker_turn(struct worker *worker)
+{
+    repairs_turn(worker->repairs);
+}
+
 void worker_look_up(struct worker *worker, const struct digest *digest)
 {
     /* No room means no answer, which means "not here": the core then asks a peer. */
@@ -278,6 +310,10 @@ static enum status completed_append(struct worker *worker, struct storage_reques
     const bool streamed = context_what(request) == CONTEXT_STREAMED;
     worker->options.on_stored(worker->options.context, record,
                               streamed ? WORKER_STREAMED : WORKER_FETCHED);
+    if (repairs_end(worker->repairs, &record->digest)) {
+        worker->counters.repaired++;
+        worker->options.on_repaired(worker->options.context, &record->digest, true);
+    }
     return OK;
 }
 
@@ -297,8 +333,8 @@ static void completed_read(struct worker *worker, struct storage_request *reques
         worker->counters.served++;
     } else {
         if (request->status == ERR_CORRUPT) {
-            worker->counters.rotten++;
             log_warn("worker: a stored batch does not match its digest and is not served");
+            (void)worker_repair(worker, &request->record.digest, request->record.worker);
         }
         send_digest(worker, peer, WIRE_NO_BATCH, &request->record.digest, 0);
     }

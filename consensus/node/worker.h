@@ -4,6 +4,7 @@
  * BATCH_STORED peer's     bulk BATCH -> check and hash -> append -> durable: core BATCH_STORED
  *   wanted     core FETCH_BATCH -> WANT_BATCH to a peer -> BATCH (fetched) -> as a peer's
  *   asked for  bulk WANT_BATCH -> read from the log -> BATCH (fetched), or NO_BATCH
+ *   rotten     found so on reading -> WANT_BATCH to one peer after the other (repairs.h) -> append
  *
  * The core knows digests only; the bytes stay in their buffer from the socket to the disk and to
  * the peers. An own batch may leave before it is durable here: only naming it in a header, which
@@ -51,6 +52,8 @@ struct worker_options {
     struct storage_client *storage;
     /* A batch is durable: feed the core. */
     void (*on_stored)(void *context, const struct batch_record *record, enum worker_stored how);
+    /* The repair of a batch ended: it is in the log again (`back`), or nobody has it. */
+    void (*on_repaired)(void *context, const struct digest *digest, bool back);
     void *context;
 };
 
@@ -74,6 +77,12 @@ void worker_frame(struct worker *worker,
 /* The peer has used up its share of unnamed batches (core_is_full), or not any more: its bulk link is
  * not read meanwhile (CONSENSUS 4). */
 void worker_set_full(struct worker *worker, authority_t peer, bool full);
+
+/* The batch is executed, and gone or rotten in the log: fetch it again. False: too many are. */
+bool worker_repair(struct worker *worker, const struct digest *digest, uint32_t id);
+
+/* Once a second. */
+void worker_turn(struct worker *worker);
 
 /* Core actions. */
 void worker_fetch(struct worker *worker,
@@ -100,7 +109,8 @@ struct worker_counters {
     uint64_t fetched;   /* batches that came because we asked */
     uint64_t served;    /* batches sent because a peer asked */
     uint64_t refused;   /* malformed, unsolicited or over a limit */
-    uint64_t rotten;    /* own copies that failed their digest */
+    uint64_t rotten;    /* own copies that failed their digest, or were gone */
+    uint64_t repaired;  /* of those, fetched again and stored */
     uint64_t appending; /* bytes on their way to the disk, now */
     uint64_t paused;    /* 1 while bulk links are paused */
 };
