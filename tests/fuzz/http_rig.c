@@ -17,13 +17,22 @@ static int connect_to(uint16_t port)
 {
     const struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    /* Closing forgets the connection at once: thousands a second would use up all ports else. */
+    /* Closing forgets the connection at once, and where the server closes first the next thousand come from
+     * another address: thousands a second would use up all ports else. */
+    static uint32_t connections;
+    const struct sockaddr_in from = {
+        .sin_family = AF_INET,
+        .sin_addr = {htonl(INADDR_LOOPBACK + (connections++ / 1000 % 65536 << 8))}};
     const struct linger linger = {.l_onoff = 1};
+    const int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     CHECK(fd >= 0);
     CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
-    const void *any = &address;
+    CHECK(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) == 0);
+    const void *any = &from;
+    CHECK(bind(fd, any, sizeof from) == 0);
+    any = &address;
     CHECK(connect(fd, any, sizeof address) == 0);
     return fd;
 }
