@@ -11,7 +11,7 @@ SLEEP ?= 1000
 ARGS ?=
 
 .PHONY: help setup build test test-quick demo run-dsn kill-dsn run-listener run-spammer run-sequencer \
-	run-rollup run-operator bench kernel-cost kernel-flood rollup-faults fuzz fuzz-seeded tsan under-fire mutations soak lint format clean
+	run-rollup run-operator bench kernel-cost kernel-flood rollup-faults fuzz fuzz-seeded tsan power-loss under-fire mutations soak lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -74,6 +74,9 @@ fuzz-seeded: build ## seeded changes of every decoder's corpus, in bulk (SECONDS
 
 tsan: setup ## the tests whose threads meet, and a cluster under load, under the thread sanitizer
 	@./scripts/tsan.sh
+
+power-loss: build ## seven nodes on disks that forget what was not synced, killed under load (ROUNDS=20, ARGS)
+	@./tests/cluster/power.py --build $(BUILD) --rounds $(or $(ROUNDS),20) $(ARGS)
 
 under-fire: build ## seven nodes in network namespaces: 200 kills, partitions, bad disks, hostile clients (ARGS; root)
 	@./tests/cluster/netns.py --build $(BUILD) $(ARGS)

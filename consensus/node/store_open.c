@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "consensus/node/store_internal.h"
+#include "consensus/node/store_tail.h"
 
 /* The store holds metadata only: some MB per minute of full load. Small memtables and a small cache
  * keep the node's memory for batches. */
@@ -341,6 +342,10 @@ enum status store_open(struct store **ret_store,
     if (status == OK && create) status = store_create(store, ret_error, options, boot_id);
     if (status == OK && !create) status = store_peek_identity(store, ret_error, options, boot_id);
     if (status == OK) status = store_open_database(store, ret_error, false);
+    if (status == ERR_CORRUPT && !create && store_tail_mend(store->path)) {
+        status = store_peek_identity(store, ret_error, options, boot_id);
+        if (status == OK) status = store_open_database(store, ret_error, false);
+    }
     if (status == OK) status = store_identity_read(store, ret_error);
     if (status == OK) status = store_identity_check(store, ret_error, options, boot_id);
     for (size_t i = 0; status == OK && i < CORE_TABLES; i++) {

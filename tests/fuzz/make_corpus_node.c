@@ -240,6 +240,10 @@ static void save_stores(void)
     static const uint8_t cut_before[] = {0,   0, 0, 1, 7, 0, 0,   0, 48, 145, 29,  0,
                                          0,   5, 0, 5, 0, 0, 0,   1, 0,  0,   255, 255,
                                          255, 0, 0, 0, 0, 0, 108, 0, 0,  90};
+    /* Records of 100, 60,000 and 5,000 bytes; zeros in the last one, and in the second. */
+    static const uint8_t whole_log[] = {2, 100, 0, 96, 234, 136, 19};
+    static const uint8_t hole_in_last[] = {2, 100, 0, 96, 234, 136, 19, 0, 240, 0, 0, 3, 0};
+    static const uint8_t hole_before[] = {2, 100, 0, 96, 234, 136, 19, 0, 144, 0, 0, 16, 0};
     static const uint8_t rows[] = {1, 0,  0, 3, 0, 255, 0, 30,  0, 0, 0, 0, 2, 60,  0, 40, 0, 0,
                                    3, 90, 0, 9, 0, 1,   4, 100, 0, 7, 0, 1, 5, 110, 0, 20, 0, 0};
 
@@ -259,6 +263,9 @@ static void save_stores(void)
     corpus_save("store_row", "flag_2", row, sizeof row);
     corpus_save("store_row", "number", "\x00\x00\x00\x00\x00\x00\x01\x02", 8);
     corpus_save("store_row", "slot", "\x00\x00\x00\x00\x00\x00\x01\x02\x00\x03", 10);
+    corpus_save("store_tail", "whole_log", whole_log, sizeof whole_log);
+    corpus_save("store_tail", "hole_in_last", hole_in_last, sizeof hole_in_last);
+    corpus_save("store_tail", "hole_before", hole_before, sizeof hole_before);
     corpus_save("recovery", "unchanged", "", 0);
     corpus_save("recovery", "one_of_each", rows, sizeof rows);
     corpus_save("recovery", "cut_before_ordering", cut_before, sizeof cut_before);

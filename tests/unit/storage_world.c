@@ -1,5 +1,6 @@
 #include "tests/unit/storage_world.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -183,4 +184,23 @@ uint64_t world_file_size(const char *path)
     struct stat state;
     assert_int_equal(stat(path, &state), 0);
     return (uint64_t)state.st_size;
+}
+
+char *world_newest_file(const struct world *world, const char *ending)
+{
+    DIR *stream = opendir(world_path(world, "meta"));
+    char best[300] = "";
+
+    assert_non_null(stream);
+    for (const struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
+        const size_t len = strlen(entry->d_name);
+        if (len < strlen(ending) || strcmp(entry->d_name + len - strlen(ending), ending) != 0)
+            continue;
+        if (strcmp(entry->d_name, best) > 0) (void)snprintf(best, sizeof best, "%s", entry->d_name);
+    }
+    (void)closedir(stream);
+    assert_true(best[0] != '\0');
+    char name[320];
+    (void)snprintf(name, sizeof name, "meta/%s", best);
+    return strdup(world_path(world, name));
 }

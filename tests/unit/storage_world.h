@@ -51,4 +51,7 @@ void world_write_file(const char *path, const uint8_t *data, size_t len);
 void world_flip(const char *path, uint64_t offset);
 uint64_t world_file_size(const char *path);
 
+/* The newest file of meta/ whose name ends so, malloc'ed. */
+char *world_newest_file(const struct world *world, const char *ending);
+
 #endif

@@ -453,26 +453,6 @@ static void a_store_in_use_is_refused(void **state)
 
 /* ---- damage ---------------------------------------------------------------------------------- */
 
-/* The newest file of meta/ whose name ends so. */
-static char *find_file(const struct world *world, const char *ending)
-{
-    DIR *stream = opendir(world_path(world, "meta"));
-    char best[300] = "";
-
-    assert_non_null(stream);
-    for (const struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
-        const size_t len = strlen(entry->d_name);
-        if (len < strlen(ending) || strcmp(entry->d_name + len - strlen(ending), ending) != 0)
-            continue;
-        if (strcmp(entry->d_name, best) > 0) (void)snprintf(best, sizeof best, "%s", entry->d_name);
-    }
-    (void)closedir(stream);
-    assert_true(best[0] != '\0');
-    char name[320];
-    (void)snprintf(name, sizeof name, "meta/%s", best);
-    return strdup(world_path(world, name));
-}
-
 static int write_rows(const struct world *world, int pipe_fd, uint64_t count)
 {
     struct store_options options = world_store_options(world, STORE_EXISTING);
@@ -527,7 +507,7 @@ static void a_torn_tail_of_the_write_ahead_log_is_forgiven(void **state)
     const int fd = world_fork(world, write_rows, 20, &pid);
     assert_int_equal(world_wait(pid), 0);
     (void)close(fd);
-    char *log = find_file(world, ".log");
+    char *log = world_newest_file(world, ".log");
     assert_int_equal(truncate(log, (off_t)world_file_size(log) - 5), 0);
     free(log);
     struct store *store = open_mode(world, STORE_EXISTING);
@@ -548,7 +528,7 @@ static void damage_within_the_write_ahead_log_is_refused(void **state)
     const int fd = world_fork(world, write_rows, 20, &pid);
     assert_int_equal(world_wait(pid), 0);
     (void)close(fd);
-    char *log = find_file(world, ".log");
+    char *log = world_newest_file(world, ".log");
     world_flip(log, world_file_size(log) / 2);
     free(log);
     assert_int_equal(store_open(&store, world->error, &options), ERR_CORRUPT);
