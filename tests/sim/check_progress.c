@@ -54,6 +54,7 @@ static bool nodes_agree(const struct world *world)
         /* Batches that a Byzantine header names and nobody has stay missing until they are too old. */
         if (status.missing_batches > 0 && world->adversary.count == 0) return false;
         if (status.syncing || !status.ready) return false;
+        if (!check_rot_is_repaired(node)) return false;
     }
     return true;
 }

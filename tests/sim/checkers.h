@@ -80,6 +80,15 @@ void check_latency_ordering(struct sim_node *node, struct bytes value);
 
 void check_clients_end(struct world *world);
 
+/* The batch leaves the machine of an honest member. */
+void check_rot_batch(const struct sim_node *node, uint64_t batch);
+
+/* A control message leaves the machine of an honest member. */
+void check_rot_message(const struct sim_node *node, const struct packet *packet);
+
+/* No batch that was seen to have rotted is missing while an honest member that lives has it. */
+bool check_rot_is_repaired(const struct sim_node *node);
+
 /* To stderr: which headers name the batch, and what became of them. */
 void check_print_batch(const struct world *world, const struct sim_batch *batch);
 

@@ -20,6 +20,9 @@ enum sim_event_kind {
     SIM_RESTART,    /* node starts again */
     SIM_RESTORE,    /* node starts again from a checkpoint that its store holds */
     SIM_ADVERSARY,  /* the adversary's turn; value: what for */
+    SIM_STORE_FAULT, /* the turn of what strikes stores */
+    SIM_STOP,        /* node stops: for good after an alarm (flag), or with a corrupt store */
+    SIM_REPAIR,      /* node asks peer for the rotten batch `value` again */
 };
 
 struct sim_event {
