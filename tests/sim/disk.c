@@ -212,7 +212,8 @@ bool disk_batch_is_lost(const struct disk *disk, uint64_t batch)
 
 authority_t disk_batch_author(const struct disk *disk, uint64_t batch)
 {
-    CHECK(disk_has_batch(disk, batch));
+    CHECK(batch < disk->batches_capacity);
+    CHECK(disk->batches[batch] != 0);
     return (authority_t)((disk->batches[batch] & BATCH_AUTHOR) - 1u);
 }
 
@@ -225,5 +226,6 @@ void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author, autho
         memset(disk->batches + disk->batches_capacity, 0, capacity - disk->batches_capacity);
         disk->batches_capacity = capacity;
     }
-    if (!disk_has_batch(disk, batch) || author == self) disk->batches[batch] = (uint8_t)(author + 1);
+    if (!disk_has_batch(disk, batch) || author == self)
+        disk->batches[batch] = (uint8_t)(author + 1);
 }

@@ -100,7 +100,7 @@ bool disk_batch_is_rotten(const struct disk *disk, uint64_t batch);
 void disk_lose_batch(struct disk *disk, uint64_t batch);
 bool disk_batch_is_lost(const struct disk *disk, uint64_t batch);
 
-/* Self for batches sealed here; else the peer that sent it. Only for batches held. */
+/* Self for batches sealed here; else the peer that sent it. Only for batches held or lost. */
 authority_t disk_batch_author(const struct disk *disk, uint64_t batch);
 
 /* Keeps the batch; one that is held stays as it is, unless it was sealed here, at `self`, now. */

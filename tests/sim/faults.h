@@ -20,14 +20,15 @@ struct faults {
     uint64_t wipes;
     uint64_t restores; /* starts from a checkpoint */
     uint64_t partitions;
-    struct random store_random; /* of old copies and rot, so that the rest does not depend on them */
+    struct random
+        store_random; /* of old copies and rot, so that the rest does not depend on them */
     uint64_t store_mean_us;
     uint64_t old_copies; /* starts from an old copy */
     uint64_t alarms;     /* of members that did that */
     uint64_t rotten_batches;
     uint64_t rotten_rows;
-    uint64_t noticed;        /* rotten batches that were read */
-    uint64_t repaired;       /* and came back from a peer */
+    uint64_t noticed;         /* rotten batches that were read */
+    uint64_t repaired;        /* and came back from a peer */
     uint64_t stores_given_up; /* for a rotten row */
 };
 

@@ -42,14 +42,14 @@ enum sim_fault {
 };
 
 /* Bugs put in on purpose, to see the checkers catch them. */
-#define SIM_BUG_TABLE(X)                                                                \
-    X(NONE, "none")                                                                     \
-    X(VOTES, "votes")               /* votes and what they are for are never written */ \
-    X(HEADERS, "headers")           /* own headers are never written */                 \
-    X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */              \
-    X(CERTIFICATES, "certificates") /* accepted certificates are never written */       \
-    X(SYNC, "sync")                 /* sends do not wait for the sync */                \
-    X(LOG, "log")                   /* batches are called durable before they are */    \
+#define SIM_BUG_TABLE(X)                                                                     \
+    X(NONE, "none")                                                                          \
+    X(VOTES, "votes")               /* votes and what they are for are never written */      \
+    X(HEADERS, "headers")           /* own headers are never written */                      \
+    X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */                   \
+    X(CERTIFICATES, "certificates") /* accepted certificates are never written */            \
+    X(SYNC, "sync")                 /* sends do not wait for the sync */                     \
+    X(LOG, "log")                   /* batches are called durable before they are */         \
     X(GIVEN_UP, "given-up")         /* own batches of before a checkpoint are named again */ \
     X(ROT, "rot")                   /* what has rotted is served as it is */
 

@@ -4,8 +4,8 @@
 #include "tests/sim/world.h"
 
 /* Half of the strikes hit something this young: what others may still ask for. */
-#define YOUNG_BATCHES 40u
-#define YOUNG_ROUNDS  20u
+#define YOUNG_BATCHES   40u
+#define YOUNG_ROUNDS    20u
 
 #define REPAIR_EVERY_US 300000u
 #define REJOIN_US_MAX   1000000u
@@ -67,23 +67,26 @@ void rot_strike(struct sim_node *node)
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
-static void ask_later(struct sim_node *node, uint64_t batch, authority_t peer, uint64_t delay_us)
+/* `after` had its turn before. */
+static void ask_later(struct sim_node *node, uint64_t batch, authority_t after, uint64_t delay_us)
 {
-    if (peer == node->index) peer++;
-    queue_push(&node->world->queue,
-               (struct sim_event){.time_us = node->world->now_us + delay_us,
-                                  .kind = SIM_REPAIR,
-                                  .node = (uint8_t)node->index,
-                                  .peer = (uint8_t)(peer % node->world->options.nodes),
-                                  .life = node->life,
-                                  .value = batch});
+    uint32_t count = node->world->options.nodes;
+    authority_t peer = (authority_t)((after + 1u) % count);
+
+    if (peer == node->index) peer = (authority_t)((peer + 1u) % count);
+    queue_push(&node->world->queue, (struct sim_event){.time_us = node->world->now_us + delay_us,
+                                                       .kind = SIM_REPAIR,
+                                                       .node = (uint8_t)node->index,
+                                                       .peer = (uint8_t)peer,
+                                                       .life = node->life,
+                                                       .value = batch});
 }
 
 void rot_notice(struct sim_node *node, uint64_t batch)
 {
     disk_lose_batch(&node->disk, batch);
     node->world->faults.noticed++;
-    ask_later(node, batch, (authority_t)(node->index + 1), 0);
+    ask_later(node, batch, node->index, 0);
 }
 
 void rot_repair(struct sim_node *node, const struct sim_event *event)
@@ -92,7 +95,7 @@ void rot_repair(struct sim_node *node, const struct sim_event *event)
 
     if (!disk_batch_is_lost(&node->disk, event->value)) return;
     node_want_batch(node, event->peer, &batch->digest);
-    ask_later(node, event->value, (authority_t)(event->peer + 1), REPAIR_EVERY_US);
+    ask_later(node, event->value, event->peer, REPAIR_EVERY_US);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -103,11 +106,11 @@ void rot_give_up_store(struct sim_node *node)
 
     node_wipe(node);
     world->faults.stores_given_up++;
-    queue_push(&world->queue,
-               (struct sim_event){
-                   .time_us = world->now_us +
-                              random_between(&world->faults.store_random, 1, REJOIN_US_MAX),
-                   .kind = SIM_RESTART,
-                   .node = (uint8_t)node->index,
-                   .life = node->life});
+    queue_push(
+        &world->queue,
+        (struct sim_event){.time_us = world->now_us +
+                                      random_between(&world->faults.store_random, 1, REJOIN_US_MAX),
+                           .kind = SIM_RESTART,
+                           .node = (uint8_t)node->index,
+                           .life = node->life});
 }
