@@ -13,6 +13,19 @@ void old_copy_take(struct sim_node *node)
     node_note_life(node, "its store is copied");
 }
 
+/* What was accepted since the copy was made, and is not certified, may be lost. */
+static void give_up_forgotten(struct sim_node *node)
+{
+    struct registry *registry = &node->world->registry;
+
+    for (uint64_t number = 0; number < registry->batches_count; number++) {
+        struct sim_batch *batch = registry_batch(registry, number);
+
+        if (batch->author != node->index || batch->certified) continue;
+        if (!disk_has_batch(&node->disk, number)) batch->accepted = false;
+    }
+}
+
 void old_copy_put_back(struct sim_node *node)
 {
     struct old_copy copy = node->old_copy;
@@ -27,7 +40,7 @@ void old_copy_put_back(struct sim_node *node)
     node->delivered = copy.delivered;
     node->given_up = copy.given_up;
     node->restored = true;
-    registry_give_up(&node->world->registry, node->index);
+    give_up_forgotten(node);
     node->world->faults.old_copies++;
     node_note_life(node, "its store is an old copy");
 }

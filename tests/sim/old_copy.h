@@ -10,7 +10,7 @@
 void old_copy_take(struct sim_node *node);
 
 /* Crashes the node if it is up and gives it the copy for its store; the caller starts it again. Batches that it
- * had only accepted are not owed any more. The copy is used up. */
+ * had only accepted since the copy was made are not owed any more. The copy is used up. */
 void old_copy_put_back(struct sim_node *node);
 
 #endif

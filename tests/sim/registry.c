@@ -218,15 +218,6 @@ struct sim_batch *registry_batch(struct registry *registry, uint64_t number)
     return &registry->batches[number];
 }
 
-void registry_give_up(struct registry *registry, authority_t author)
-{
-    for (uint64_t number = 0; number < registry->batches_count; number++) {
-        struct sim_batch *batch = registry_batch(registry, number);
-
-        if (batch->author == author && !batch->certified) batch->accepted = false;
-    }
-}
-
 uint64_t registry_find_batch(const struct registry *registry, const struct digest *digest)
 {
     uint64_t slot = digest_word(digest) % registry->batch_slots_count;

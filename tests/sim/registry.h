@@ -76,9 +76,6 @@ bool registry_is_certified(const struct world *world, const struct known_header 
 uint64_t registry_add_batch(struct registry *registry, const struct sim_batch *batch);
 struct sim_batch *registry_batch(struct registry *registry, uint64_t number);
 
-/* Batches that `author` accepted, and nobody certified, are not owed any more. */
-void registry_give_up(struct registry *registry, authority_t author);
-
 /* Number of the batch with this digest, UINT64_MAX when unknown. */
 uint64_t registry_find_batch(const struct registry *registry, const struct digest *digest);
 

@@ -77,8 +77,14 @@ void node_prune(struct sim_node *node, struct bytes value)
 
 static void give_up_batches(struct sim_node *node)
 {
-    registry_give_up(&node->world->registry, node->index);
-    node->given_up = node->world->registry.batches_count;
+    struct registry *registry = &node->world->registry;
+
+    for (uint64_t number = 0; number < registry->batches_count; number++) {
+        struct sim_batch *batch = registry_batch(registry, number);
+
+        if (batch->author == node->index && !batch->certified) batch->accepted = false;
+    }
+    node->given_up = registry->batches_count;
 }
 
 void node_restore(struct sim_node *node)
