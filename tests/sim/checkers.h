@@ -2,6 +2,7 @@
  *
  *   check_agreement   pre-blocks and ordering records are equal at all nodes, by number, for ever
  *   check_signing     one header, one vote, one attestation per slot in a member's whole life
+ *   check_memory      who is shown a signature of its own that its store does not know stops
  *   check_votes       votes only for headers that keep the rules of voting
  *   check_order       parents are ordered before children or lie below the floor; the leader is
  * last; no vertex and no batch twice check_clients     what was acknowledged as certified or
@@ -42,6 +43,8 @@ struct checkers {
     struct slot_map orderings;
     /* signing: one map per member, over all its lives */
     struct slot_map signed_slots[SIM_NODES_MAX];
+    struct slot_map
+        known_slots[SIM_NODES_MAX]; /* what the store of one that was restored knows of it */
     /* order */
     round_t last_anchor_round;
     struct authority_set excluded; /* from the schedule, after the last record */
@@ -65,6 +68,10 @@ void check_agreement_ordering(struct sim_node *node, struct bytes key, struct by
 
 /* A control message leaves the machine of an honest member. */
 void check_signing_message(struct sim_node *node, const struct packet *packet);
+
+/* A member that was restored starts, and writes a record. */
+void check_memory_start(struct sim_node *node);
+void check_memory_record(struct sim_node *node, const struct core_action *action);
 
 /* An honest member votes for this header. */
 void check_votes_message(const struct sim_node *node, const struct digest *digest);

@@ -177,6 +177,7 @@ static void write_record(struct sim_node *node, const struct core_action *action
     CHECK(action->key.len <= CORE_KEY_BYTES_MAX);
     if (kind == DISK_PUT && action->table == TABLE_ORDERING)
         check_agreement_ordering(node, action->key, action->value);
+    if (kind == DISK_PUT && node->restored) check_memory_record(node, action);
     disk_write(&node->disk, kind, action->table, action->key, action->value);
     if (kind == DISK_PUT && action->table == TABLE_CHECKPOINTS && node->world->options.prune > 0)
         node_prune(node, action->value);
@@ -190,6 +191,8 @@ static bool is_record(enum core_action_kind kind)
 
 static void take_actions(struct sim_node *node, struct core_actions actions)
 {
+    for (size_t i = 0; i < actions.count; i++)
+        if (actions.items[i].kind == CORE_ACTION_ALARM) node->alarmed = true;
     for (size_t i = 0; i < actions.count; i++) {
         const struct core_action *action = &actions.items[i];
         world_note(node->world, (uint64_t)action->kind << 48 ^ action->round << 8 ^ action->index);
@@ -327,6 +330,8 @@ void node_start(struct sim_node *node)
             return;
         }
     read_delivered(node);
+    node->alarmed = false;
+    if (node->restored) check_memory_start(node);
     struct core_event event = {.kind = CORE_EVENT_START, .peer = node->index};
     node_step(node, &event);
     offer_own_batches(node);

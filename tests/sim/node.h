@@ -36,6 +36,7 @@ struct sim_node {
     bool up;
     bool wiped;    /* lost its store and is not ready yet: counts against the fault budget */
     bool restored; /* started from an old copy of its store: faulty for the rest of the run */
+    bool alarmed;  /* raised an alarm in this life, and is about to stop */
     bool rotten;   /* its disk rots: counts against the fault budget for the rest of the run */
     uint32_t life; /* counts starts */
     void *memory;
