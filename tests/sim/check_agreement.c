@@ -102,4 +102,6 @@ void checkers_close(struct checkers *checkers)
     slot_map_close(&checkers->orderings);
     for (size_t i = 0; i < SIM_NODES_MAX; i++)
         slot_map_close(&checkers->signed_slots[i]);
+    for (size_t i = 0; i < SIM_NODES_MAX; i++)
+        slot_map_close(&checkers->known_slots[i]);
 }

@@ -1,6 +1,7 @@
 /* No honest member signs two headers of a round, two votes for one (author, round), or two
  * attestations of an index, in its whole life. Everything that leaves its machine is recorded;
- * restarts and wipes do not forget. An author's header is its vote for itself. */
+ * restarts and wipes do not forget. An author's header is its vote for itself. Who started from an old copy of
+ * its store has forgotten what it signed, and is faulty from then on. */
 #include "common/codec.h"
 #include "common/crypto.h"
 #include "consensus/core/wire.h"
@@ -17,6 +18,7 @@ static void record(struct sim_node *node,
     uint64_t key = (uint64_t)kind << 60 | (uint64_t)author << 48 | number;
     struct slot_map *map = &node->world->checkers.signed_slots[node->index];
 
+    if (node->restored) return;
     if (digest_equal(slot_map_add(map, key, digest), digest)) return;
     const char *what = kind == SIGNED_ATTESTATION ? "attestations of index"
                        : author == node->index    ? "headers of round"

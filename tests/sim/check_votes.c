@@ -1,6 +1,7 @@
 /* No honest member votes for a header that breaks the rules of voting (CONSENSUS 6), judged anew from what
  * was sent: parents that were certified, of the round before, of distinct authors with stake Q, none created
- * after the header; created not far in the future; batches that were sealed and that the voter holds. */
+ * after the header; created not far in the future; batches that were sealed and that the voter holds, or held
+ * until it was seen that they had rotted. */
 #include "tests/sim/world.h"
 
 /* The voter's clock may be read some time before the vote leaves. */
@@ -44,7 +45,7 @@ static void check_batches(const struct sim_node *node, const struct known_header
     for (uint32_t i = 0; i < header->payload_count; i++) {
         uint64_t batch = registry_find_batch(&node->world->registry, &header->payload[i]);
         if (batch == UINT64_MAX) fail(node, header, "with a batch that nobody sealed");
-        if (!disk_has_batch(&node->disk, batch))
+        if (!disk_has_batch(&node->disk, batch) && !disk_batch_is_lost(&node->disk, batch))
             fail(node, header, "with a batch that it does not hold");
     }
 }

@@ -2,6 +2,7 @@
  *
  *   check_agreement   pre-blocks and ordering records are equal at all nodes, by number, for ever
  *   check_signing     one header, one vote, one attestation per slot in a member's whole life
+ *   check_memory      who is shown a signature of its own that its store does not know stops
  *   check_votes       votes only for headers that keep the rules of voting
  *   check_order       parents are ordered before children or lie below the floor; the leader is
  * last; no vertex and no batch twice check_clients     what was acknowledged as certified or
@@ -42,6 +43,8 @@ struct checkers {
     struct slot_map orderings;
     /* signing: one map per member, over all its lives */
     struct slot_map signed_slots[SIM_NODES_MAX];
+    struct slot_map
+        known_slots[SIM_NODES_MAX]; /* what the store of one that was restored knows of it */
     /* order */
     round_t last_anchor_round;
     struct authority_set excluded; /* from the schedule, after the last record */
@@ -66,6 +69,10 @@ void check_agreement_ordering(struct sim_node *node, struct bytes key, struct by
 /* A control message leaves the machine of an honest member. */
 void check_signing_message(struct sim_node *node, const struct packet *packet);
 
+/* A member that was restored starts, and writes a record. */
+void check_memory_start(struct sim_node *node);
+void check_memory_record(struct sim_node *node, const struct core_action *action);
+
 /* An honest member votes for this header. */
 void check_votes_message(const struct sim_node *node, const struct digest *digest);
 
@@ -79,6 +86,19 @@ void check_order_ordering(struct sim_node *node, struct bytes key, struct bytes 
 void check_latency_ordering(struct sim_node *node, struct bytes value);
 
 void check_clients_end(struct world *world);
+
+/* The batch leaves the machine of an honest member. */
+void check_rot_batch(const struct sim_node *node, uint64_t batch);
+
+/* A control message leaves the machine of an honest member. */
+void check_rot_message(const struct sim_node *node, const struct packet *packet);
+
+/* No batch that was seen to have rotted is missing while an honest member that lives has it. */
+bool check_rot_is_repaired(const struct sim_node *node);
+
+/* An own batch that nobody else has has rotted. The core is not told, and names it in header after header: nobody
+ * votes for these, and what this member accepts is not ordered. Nobody else is owed anything by it. */
+bool check_rot_is_mute(const struct sim_node *node);
 
 /* To stderr: which headers name the batch, and what became of them. */
 void check_print_batch(const struct world *world, const struct sim_batch *batch);

@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+#define BATCH_ROTTEN 0x80u
+#define BATCH_LOST   0x40u
+#define BATCH_AUTHOR 0x3fu
+
 void disk_open(struct disk *disk)
 {
     *disk = (struct disk){.unit = 1};
@@ -122,6 +126,29 @@ void disk_finish_sync(struct disk *disk, uint64_t unit)
     apply_up_to(disk, unit);
 }
 
+/* The record of a lost batch is still in the log, and a start lists it. */
+static void list_lost_batches(struct disk *disk)
+{
+    for (size_t i = 0; i < disk->batches_capacity; i++)
+        if (disk_batch_is_lost(disk, i))
+            disk->batches[i] = (disk->batches[i] & BATCH_AUTHOR) | BATCH_ROTTEN;
+}
+
+void disk_copy(struct disk *ret_copy, const struct disk *disk)
+{
+    disk_open(ret_copy);
+    ret_copy->keeps = disk->keeps;
+    ret_copy->dropped_tables = disk->dropped_tables;
+    for (size_t i = 0; i < CORE_TABLES; i++)
+        table_copy(&ret_copy->tables[i], &disk->tables[i]);
+    if (disk->batches_capacity == 0) return;
+    ret_copy->batches = malloc(disk->batches_capacity);
+    CHECK(ret_copy->batches != NULL);
+    memcpy(ret_copy->batches, disk->batches, disk->batches_capacity);
+    ret_copy->batches_capacity = disk->batches_capacity;
+    list_lost_batches(ret_copy);
+}
+
 void disk_crash(struct disk *disk, struct random *random)
 {
     if (disk->operations_count > 0) {
@@ -136,6 +163,7 @@ void disk_crash(struct disk *disk, struct random *random)
     disk->bytes_len = 0;
     disk->syncing = 0;
     disk->durable = disk->unit++;
+    list_lost_batches(disk);
 }
 
 void disk_wipe(struct disk *disk)
@@ -150,19 +178,43 @@ void disk_wipe(struct disk *disk)
 
 void disk_drop_batch(struct disk *disk, uint64_t batch)
 {
-    if (disk_has_batch(disk, batch)) disk->batches[batch] = 0;
+    if (batch < disk->batches_capacity) disk->batches[batch] = 0;
     CHECK(!disk_has_batch(disk, batch));
 }
 
 bool disk_has_batch(const struct disk *disk, uint64_t batch)
 {
-    return batch < disk->batches_capacity && disk->batches[batch] != 0;
+    return batch < disk->batches_capacity && disk->batches[batch] != 0 &&
+           !disk_batch_is_lost(disk, batch);
+}
+
+void disk_rot_batch(struct disk *disk, uint64_t batch)
+{
+    CHECK(disk_has_batch(disk, batch));
+    disk->batches[batch] |= BATCH_ROTTEN;
+}
+
+bool disk_batch_is_rotten(const struct disk *disk, uint64_t batch)
+{
+    return batch < disk->batches_capacity && (disk->batches[batch] & BATCH_ROTTEN) != 0;
+}
+
+void disk_lose_batch(struct disk *disk, uint64_t batch)
+{
+    CHECK(disk_batch_is_rotten(disk, batch));
+    disk->batches[batch] = (disk->batches[batch] & BATCH_AUTHOR) | BATCH_LOST;
+}
+
+bool disk_batch_is_lost(const struct disk *disk, uint64_t batch)
+{
+    return batch < disk->batches_capacity && (disk->batches[batch] & BATCH_LOST) != 0;
 }
 
 authority_t disk_batch_author(const struct disk *disk, uint64_t batch)
 {
-    CHECK(disk_has_batch(disk, batch));
-    return (authority_t)(disk->batches[batch] - 1);
+    CHECK(batch < disk->batches_capacity);
+    CHECK(disk->batches[batch] != 0);
+    return (authority_t)((disk->batches[batch] & BATCH_AUTHOR) - 1u);
 }
 
 void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author, authority_t self)
@@ -174,5 +226,6 @@ void disk_put_batch(struct disk *disk, uint64_t batch, authority_t author, autho
         memset(disk->batches + disk->batches_capacity, 0, capacity - disk->batches_capacity);
         disk->batches_capacity = capacity;
     }
-    if (disk->batches[batch] == 0 || author == self) disk->batches[batch] = (uint8_t)(author + 1);
+    if (!disk_has_batch(disk, batch) || author == self)
+        disk->batches[batch] = (uint8_t)(author + 1);
 }

@@ -9,7 +9,13 @@
  * synced), never a part of a unit and never a later unit without an earlier one. A scenario may ask
  * for all of them, or for none.
  *
- * The batch log beside it holds batches by number; a batch is durable or lost as a whole. */
+ * The batch log beside it holds batches by number; a batch is durable or lost as a whole.
+ *
+ *     not held --put--> held --rot--> rotten --lose--> lost --put--> held
+ *                                        ^-- a start --'
+ *
+ * A rotten batch is listed as held: only reading it shows that it is not. Then it is lost, until it is put
+ * again, or until a start lists its record anew. */
 #ifndef TESTS_SIM_DISK_H
 #define TESTS_SIM_DISK_H
 
@@ -42,7 +48,7 @@ struct disk {
     uint64_t unit;    /* number of the unit being written */
     uint64_t syncing; /* last unit of the sync in flight; 0: none */
     uint64_t durable; /* last unit that is durable */
-    uint8_t *batches; /* by batch number: who it came from, plus one; 0: not held */
+    uint8_t *batches; /* by batch number: who it came from, plus one, and flags; 0: not held */
     size_t batches_capacity;
     enum disk_keeps keeps;
     uint32_t dropped_tables; /* seeded bug: writes to these tables never happen */
@@ -75,15 +81,26 @@ void disk_finish_sync(struct disk *disk, uint64_t unit);
 /* Loses the waiting units, all but those that `keeps` names. */
 void disk_crash(struct disk *disk, struct random *random);
 
+/* What is durable, as a copy of the files would have it. `ret_copy` is not open. */
+void disk_copy(struct disk *ret_copy, const struct disk *disk);
+
 /* Loses everything. */
 void disk_wipe(struct disk *disk);
 
-/* The batch is gone, if it was held. */
+/* The batch is gone, if it was held or lost. */
 void disk_drop_batch(struct disk *disk, uint64_t batch);
 
 bool disk_has_batch(const struct disk *disk, uint64_t batch);
 
-/* Self for batches sealed here; else the peer that sent it. Only for batches held. */
+/* Only for batches held. */
+void disk_rot_batch(struct disk *disk, uint64_t batch);
+bool disk_batch_is_rotten(const struct disk *disk, uint64_t batch);
+
+/* A rotten batch was read. */
+void disk_lose_batch(struct disk *disk, uint64_t batch);
+bool disk_batch_is_lost(const struct disk *disk, uint64_t batch);
+
+/* Self for batches sealed here; else the peer that sent it. Only for batches held or lost. */
 authority_t disk_batch_author(const struct disk *disk, uint64_t batch);
 
 /* Keeps the batch; one that is held stays as it is, unless it was sealed here, at `self`, now. */

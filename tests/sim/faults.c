@@ -1,5 +1,7 @@
 #include "tests/sim/faults.h"
 
+#include "tests/sim/old_copy.h"
+#include "tests/sim/rot.h"
 #include "tests/sim/world.h"
 
 static void schedule(struct world *world)
@@ -10,6 +12,18 @@ static void schedule(struct world *world)
                (struct sim_event){.time_us = world->now_us + delay, .kind = SIM_FAULT});
 }
 
+/* What strikes stores has a timer of its own. */
+#define STORE_BLOWS (1u << FAULT_OLD_COPY | 1u << FAULT_ROT)
+
+static void schedule_stores(struct world *world)
+{
+    uint64_t delay =
+        random_exponential(&world->faults.store_random, world->faults.store_mean_us) + 1000;
+
+    queue_push(&world->queue,
+               (struct sim_event){.time_us = world->now_us + delay, .kind = SIM_STORE_FAULT});
+}
+
 void faults_open(struct world *world)
 {
     struct faults *faults = &world->faults;
@@ -17,6 +31,9 @@ void faults_open(struct world *world)
     faults->random = random_make(world->options.seed, 4);
     faults->mean_us = random_between(&faults->random, 200, 3000) * 1000;
     if (world->options.faults != 0) schedule(world);
+    faults->store_random = random_make(world->options.seed, 7);
+    faults->store_mean_us = random_between(&faults->store_random, 200, 2000) * 1000;
+    if ((world->options.faults & STORE_BLOWS) != 0) schedule_stores(world);
 }
 
 /* ---- members --------------------------------------------------------------------------------- */
@@ -29,27 +46,30 @@ static struct sim_node *pick_honest(struct world *world)
     }
 }
 
-/* True when `node` can become faulty in a way that counts, beside those who are. */
-static bool fits_budget(const struct world *world, const struct sim_node *node)
+bool faults_fit(const struct world *world, const struct sim_node *node)
 {
     struct authority_set faulty = {0};
 
     for (authority_t i = 0; i < world->options.nodes; i++) {
         const struct sim_node *other = &world->nodes[i];
-        if (other->byzantine || other->dead || other->wiped) authority_set_add(&faulty, i);
+        if (other->byzantine || other->dead || other->wiped || other->restored || other->rotten)
+            authority_set_add(&faulty, i);
     }
     authority_set_add(&faulty, node->index);
     return committee_stake(&world->committee, &faulty) <= world_fault_budget(world);
 }
 
-static void restart_later(struct world *world, const struct sim_node *node, uint64_t longest_us)
+static void restart_after(struct world *world, const struct sim_node *node, uint64_t delay)
 {
-    uint64_t delay = random_between(&world->faults.random, 1, longest_us);
-
     queue_push(&world->queue, (struct sim_event){.time_us = world->now_us + delay,
                                                  .kind = SIM_RESTART,
                                                  .node = (uint8_t)node->index,
                                                  .life = node->life});
+}
+
+static void restart_later(struct world *world, const struct sim_node *node, uint64_t longest_us)
+{
+    restart_after(world, node, random_between(&world->faults.random, 1, longest_us));
 }
 
 static void crash(struct world *world, struct sim_node *node)
@@ -76,7 +96,7 @@ static void power_loss(struct world *world)
 
 static void wipe(struct world *world, struct sim_node *node)
 {
-    if (!node->up || node->wiped || !fits_budget(world, node)) return;
+    if (!node->up || node->wiped || !faults_fit(world, node)) return;
     node_wipe(node);
     restart_later(world, node, 2000000);
     world->faults.wipes++;
@@ -84,7 +104,7 @@ static void wipe(struct world *world, struct sim_node *node)
 
 static void kill_for_good(struct world *world, struct sim_node *node)
 {
-    if (!node->up || !fits_budget(world, node) || random_chance(&world->faults.random, 700000))
+    if (!node->up || !faults_fit(world, node) || random_chance(&world->faults.random, 700000))
         return;
     node_crash(node);
     node->dead = true;
@@ -206,8 +226,10 @@ static void inject(struct world *world, enum sim_fault fault)
     case FAULT_SILENT:
     case FAULT_JUNK:
     case FAULT_DRIFT:
+    case FAULT_OLD_COPY:
+    case FAULT_ROT:
     case SIM_FAULTS:
-        return; /* at work all the time, elsewhere */
+        return; /* elsewhere */
     }
 }
 
@@ -231,6 +253,46 @@ void faults_turn(struct world *world)
          skip > 0; skip--)
         allowed &= allowed - 1;
     inject(world, (enum sim_fault)__builtin_ctz(allowed));
+}
+
+/* ---- stores ---------------------------------------------------------------------------------- */
+
+/* A member whose store may be struck; NULL when the one drawn may not. */
+static struct sim_node *pick_store(struct world *world)
+{
+    authority_t i = (authority_t)random_below(&world->faults.store_random, world->options.nodes);
+    struct sim_node *node = &world->nodes[i];
+
+    return node->byzantine || node->dead || !faults_fit(world, node) ? NULL : node;
+}
+
+static void strike_with_old_copy(struct world *world, struct sim_node *node)
+{
+    struct random *random = &world->faults.store_random;
+
+    if (!node->old_copy.taken || random_chance(random, 300000)) {
+        old_copy_take(node);
+        return;
+    }
+    old_copy_put_back(node);
+    restart_after(world, node, random_between(random, 1, 500000));
+}
+
+void faults_turn_stores(struct world *world)
+{
+    struct random *random = &world->faults.store_random;
+    bool copies = sim_options_has(&world->options, FAULT_OLD_COPY);
+    bool rots = sim_options_has(&world->options, FAULT_ROT);
+
+    if (world->healed) return;
+    schedule_stores(world);
+    struct sim_node *node = pick_store(world);
+    bool rot = !copies || (rots && random_chance(random, 500000));
+    if (node == NULL) return;
+    if (rot)
+        rot_strike(node);
+    else
+        strike_with_old_copy(world, node);
 }
 
 void faults_heal(struct world *world)

@@ -37,6 +37,7 @@ static const char help[] =
 struct totals {
     uint64_t seeds, events, steps, simulated_us, recovered_us_max, vertices, preblocks, crashes;
     uint64_t power_losses, wipes, restores, partitions, twins;
+    uint64_t old_copies, alarms, rotten_batches, rotten_rows, noticed, repaired, stores_given_up;
 };
 
 static struct world world;
@@ -56,6 +57,13 @@ static void add_totals(struct totals *totals)
     totals->restores += world.faults.restores;
     totals->partitions += world.faults.partitions;
     totals->twins += world.adversary.twins;
+    totals->old_copies += world.faults.old_copies;
+    totals->alarms += world.faults.alarms;
+    totals->rotten_batches += world.faults.rotten_batches;
+    totals->rotten_rows += world.faults.rotten_rows;
+    totals->noticed += world.faults.noticed;
+    totals->repaired += world.faults.repaired;
+    totals->stores_given_up += world.faults.stores_given_up;
 }
 
 static uint64_t play(const struct sim_options *options, struct totals *totals)
@@ -99,6 +107,12 @@ static void print_totals(const struct totals *totals, double seconds)
            (unsigned long long)totals->wipes, (unsigned long long)totals->restores,
            (unsigned long long)totals->partitions, (unsigned long long)totals->twins,
            (double)totals->recovered_us_max / 1e6);
+    printf("%llu old copies, %llu alarms, %llu rotten batches, %llu of them read, %llu repaired, "
+           "%llu rotten rows, %llu stores given up\n",
+           (unsigned long long)totals->old_copies, (unsigned long long)totals->alarms,
+           (unsigned long long)totals->rotten_batches, (unsigned long long)totals->noticed,
+           (unsigned long long)totals->repaired, (unsigned long long)totals->rotten_rows,
+           (unsigned long long)totals->stores_given_up);
 }
 
 /* "A..B", divided by SIM_SEEDS percent when that is set, for slow builds. */

@@ -7,6 +7,7 @@
 #include "consensus/core/wire.h"
 #include "tests/sim/perform.h"
 #include "tests/sim/restore.h"
+#include "tests/sim/rot.h"
 #include "tests/sim/world.h"
 
 /* Steps of a node at one instant of simulated time; more means that it spins. */
@@ -54,8 +55,7 @@ static void on_trace(void *context, const struct core_trace *trace)
     printf("node %u: %s\n", node->index, text);
 }
 
-/* A line of the simulator's own in the trace of a node. */
-static void trace_life(const struct sim_node *node, const char *what)
+void node_note_life(const struct sim_node *node, const char *what)
 {
     uint64_t now_us = node->world->now_us;
 
@@ -177,6 +177,7 @@ static void write_record(struct sim_node *node, const struct core_action *action
     CHECK(action->key.len <= CORE_KEY_BYTES_MAX);
     if (kind == DISK_PUT && action->table == TABLE_ORDERING)
         check_agreement_ordering(node, action->key, action->value);
+    if (kind == DISK_PUT && node->restored) check_memory_record(node, action);
     disk_write(&node->disk, kind, action->table, action->key, action->value);
     if (kind == DISK_PUT && action->table == TABLE_CHECKPOINTS && node->world->options.prune > 0)
         node_prune(node, action->value);
@@ -190,6 +191,8 @@ static bool is_record(enum core_action_kind kind)
 
 static void take_actions(struct sim_node *node, struct core_actions actions)
 {
+    for (size_t i = 0; i < actions.count; i++)
+        if (actions.items[i].kind == CORE_ACTION_ALARM) node->alarmed = true;
     for (size_t i = 0; i < actions.count; i++) {
         const struct core_action *action = &actions.items[i];
         world_note(node->world, (uint64_t)action->kind << 48 ^ action->round << 8 ^ action->index);
@@ -235,16 +238,18 @@ static void node_step(struct sim_node *node, struct core_event *event)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void recover_table(struct sim_node *node, enum core_table table)
+/* False when a row that is read has rotted. */
+static bool recover_table(struct sim_node *node, enum core_table table)
 {
     uint8_t key[CORE_KEY_BYTES_MAX];
     const struct table *records = &node->disk.tables[table];
     size_t len = core_recover_first(node->core, table, key);
 
-    if (len == SIZE_MAX) return;
+    if (len == SIZE_MAX) return true;
     CHECK(len <= sizeof key);
     size_t position = len == 0 ? 0 : table_seek(records, (struct bytes){key, len});
     for (; position < records->count; position++) {
+        if (table_is_rotten(records, position)) return false;
         enum status status = core_recover(node->core, table, table_key(records, position),
                                           table_value(records, position));
         if (status != OK)
@@ -252,6 +257,7 @@ static void recover_table(struct sim_node *node, enum core_table table)
                        "node %u cannot recover record %zu of table %d: %s", node->index, position,
                        (int)table, status_text(status));
     }
+    return true;
 }
 
 /* What a driver reads for its clients at start: pre-blocks that became durable just before a crash.
@@ -315,12 +321,17 @@ void node_start(struct sim_node *node)
         world_fail(world, FAILURE_CRASH, "node %u: core_init refused", node->index);
     node->life++;
     node->up = true;
-    trace_life(node, node->wiped ? "starts to rejoin" : "starts");
+    node_note_life(node, node->wiped ? "starts to rejoin" : "starts");
     node->timer_us = UINT64_MAX;
     node->clock_us = 1000000 + world->now_us / 7 * node->life;
     for (int table = 0; table < CORE_TABLES; table++)
-        recover_table(node, (enum core_table)table);
+        if (!recover_table(node, (enum core_table)table)) {
+            rot_give_up_store(node);
+            return;
+        }
     read_delivered(node);
+    node->alarmed = false;
+    if (node->restored) check_memory_start(node);
     struct core_event event = {.kind = CORE_EVENT_START, .peer = node->index};
     node_step(node, &event);
     offer_own_batches(node);
@@ -330,7 +341,7 @@ void node_start(struct sim_node *node)
 void node_crash(struct sim_node *node)
 {
     CHECK(node->up);
-    trace_life(node, "crashes");
+    node_note_life(node, "crashes");
     node->up = false;
     node->life++;
     drop_held(node);
@@ -403,6 +414,17 @@ static void on_no_batch(struct sim_node *node, const struct sim_event *event)
     node_step(node, &step);
 }
 
+static void on_stop(struct sim_node *node, const struct sim_event *event)
+{
+    if (!event->flag) {
+        rot_give_up_store(node);
+        return;
+    }
+    node_crash(node);
+    node->dead = true;
+    node->world->faults.alarms++;
+}
+
 void node_handle(struct sim_node *node, const struct sim_event *event)
 {
     if (!node->up || event->life != node->life) return;
@@ -443,9 +465,16 @@ void node_handle(struct sim_node *node, const struct sim_event *event)
     case SIM_RESTORE:
         node_restore(node);
         return;
+    case SIM_STOP:
+        on_stop(node, event);
+        return;
+    case SIM_REPAIR:
+        rot_repair(node, event);
+        return;
     case SIM_CLIENT:
     case SIM_FAULT:
     case SIM_RESTART:
+    case SIM_STORE_FAULT:
     case SIM_ADVERSARY:
         CHECK(false);
     }
@@ -455,5 +484,6 @@ void node_close(struct sim_node *node)
 {
     drop_held(node);
     disk_close(&node->disk);
+    disk_close(&node->old_copy.disk);
     if (node->memory != NULL) munmap(node->memory, node->memory_len);
 }

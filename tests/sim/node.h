@@ -11,6 +11,15 @@ struct world;
 struct packet;
 struct sim_event;
 
+/* A copy of a member's store, and what its driver keeps beside it. */
+struct old_copy {
+    bool taken;
+    struct disk disk;
+    bool wiped;
+    uint64_t delivered;
+    uint64_t given_up;
+};
+
 /* An action that waits for the sync of `unit`. Owns its packet, refs and record. */
 struct held_action {
     struct core_action action;
@@ -26,12 +35,16 @@ struct sim_node {
     bool dead; /* crashed for good */
     bool up;
     bool wiped;    /* lost its store and is not ready yet: counts against the fault budget */
+    bool restored; /* started from an old copy of its store: faulty for the rest of the run */
+    bool alarmed;  /* raised an alarm in this life, and is about to stop */
+    bool rotten;   /* its disk rots: counts against the fault budget for the rest of the run */
     uint32_t life; /* counts starts */
     void *memory;
     size_t memory_len;
     struct core *core;
     struct core_parameters parameters;
     struct disk disk;
+    struct old_copy old_copy;
     struct held_action *held_first;
     struct held_action *held_last;
     uint64_t held_count;
@@ -56,6 +69,9 @@ void node_crash(struct sim_node *node);
 
 /* Crash, and the store is lost as well. */
 void node_wipe(struct sim_node *node);
+
+/* A line of the simulator's own in the trace of the node. */
+void node_note_life(const struct sim_node *node, const char *what);
 
 /* Handles an event of the queue meant for this node and this life. */
 void node_handle(struct sim_node *node, const struct sim_event *event);

@@ -17,7 +17,11 @@ static const char *const bug_names[SIM_BUGS] = {
 #undef SIM_BUG_NAME
 };
 
-#define ALL_FAULTS ((1u << SIM_FAULTS) - 1)
+#define ALL_FAULTS   ((1u << SIM_FAULTS) - 1)
+#define STORE_FAULTS (1u << FAULT_OLD_COPY | 1u << FAULT_ROT)
+
+/* Each of the faults of stores comes in so many seeds of a million: one of the two in a quarter. */
+#define STORE_FAULT_PPM 135000u
 
 struct sim_options sim_options_default(void)
 {
@@ -33,6 +37,17 @@ struct sim_options sim_options_default(void)
                                 .check_every = 512};
 }
 
+/* From a stream of their own: what a seed draws beside them does not depend on them. */
+static uint32_t draw_store_faults(uint64_t seed)
+{
+    struct random random = random_make(seed, 6);
+    uint32_t faults = 0;
+
+    if (random_chance(&random, STORE_FAULT_PPM)) faults |= 1u << FAULT_OLD_COPY;
+    if (random_chance(&random, STORE_FAULT_PPM)) faults |= 1u << FAULT_ROT;
+    return faults;
+}
+
 void sim_options_draw(struct sim_options *options)
 {
     struct random random = random_make(options->seed, 1);
@@ -46,7 +61,10 @@ void sim_options_draw(struct sim_options *options)
     bool unequal = random_chance(&random, 250000);
     bool prune = random_chance(&random, 500000);
 
-    if (options->faults_drawn) options->faults = (uint32_t)drawn_faults & ALL_FAULTS;
+    if (options->faults_drawn) {
+        options->faults = (uint32_t)drawn_faults & ALL_FAULTS & ~STORE_FAULTS;
+        options->faults |= draw_store_faults(options->seed);
+    }
     if (options->fast < 0) options->fast = rule >= 2;
     if (options->stride == 0) options->stride = rule == 0 ? 2 : 1;
     if (options->delay_us_min == 0) options->delay_us_min = min;

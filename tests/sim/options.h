@@ -30,7 +30,9 @@
     X(WITHHOLD, "withhold")     /* Byzantine: votes, headers, batches kept from victims */   \
     X(SILENT, "silent")         /* Byzantine: nothing at all for long times */               \
     X(JUNK, "junk")             /* Byzantine: broken, absurd and replayed messages */        \
-    X(DRIFT, "drift")           /* clocks run too fast or too slow, each its own way */
+    X(DRIFT, "drift")           /* clocks run too fast or too slow, each its own way */      \
+    X(OLD_COPY, "old-copy")     /* a member starts again from an old copy of its store */    \
+    X(ROT, "rot")               /* batches and certificates rot on a member's disk */
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text) FAULT_##name,
@@ -40,15 +42,16 @@ enum sim_fault {
 };
 
 /* Bugs put in on purpose, to see the checkers catch them. */
-#define SIM_BUG_TABLE(X)                                                                \
-    X(NONE, "none")                                                                     \
-    X(VOTES, "votes")               /* votes and what they are for are never written */ \
-    X(HEADERS, "headers")           /* own headers are never written */                 \
-    X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */              \
-    X(CERTIFICATES, "certificates") /* accepted certificates are never written */       \
-    X(SYNC, "sync")                 /* sends do not wait for the sync */                \
-    X(LOG, "log")                   /* batches are called durable before they are */    \
-    X(GIVEN_UP, "given-up")         /* own batches of before a checkpoint are named again */
+#define SIM_BUG_TABLE(X)                                                                     \
+    X(NONE, "none")                                                                          \
+    X(VOTES, "votes")               /* votes and what they are for are never written */      \
+    X(HEADERS, "headers")           /* own headers are never written */                      \
+    X(ATTESTATIONS, "attestations") /* "signed i as D" is never written */                   \
+    X(CERTIFICATES, "certificates") /* accepted certificates are never written */            \
+    X(SYNC, "sync")                 /* sends do not wait for the sync */                     \
+    X(LOG, "log")                   /* batches are called durable before they are */         \
+    X(GIVEN_UP, "given-up")         /* own batches of before a checkpoint are named again */ \
+    X(ROT, "rot")                   /* what has rotted is served as it is */
 
 enum sim_bug {
 #define SIM_BUG_ENUM(name, text) BUG_##name,

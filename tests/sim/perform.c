@@ -4,6 +4,7 @@
 
 #include "consensus/core/records.h"
 #include "consensus/core/wire.h"
+#include "tests/sim/rot.h"
 #include "tests/sim/world.h"
 
 static uint8_t answer_memory[WIRE_ANSWER_BYTES_MAX];
@@ -24,6 +25,7 @@ static void note_sent(struct sim_node *node, struct packet *packet)
 
     world_note(world, packet->fingerprint);
     check_signing_message(node, packet);
+    check_rot_message(node, packet);
     adversary_see(world, packet, registry_note(world, packet));
 }
 
@@ -53,10 +55,33 @@ static void send_message(struct sim_node *node,
     packet_unref(packet);
 }
 
+void node_post_stop(struct sim_node *node, bool for_good)
+{
+    queue_push(&node->world->queue, (struct sim_event){.time_us = node->world->now_us,
+                                                       .kind = SIM_STOP,
+                                                       .node = (uint8_t)node->index,
+                                                       .flag = for_good,
+                                                       .life = node->life});
+}
+
+/* A certificate to serve. False when its row has rotted: the checksum shows it, and the node stops. */
+static bool read_certificate(struct sim_node *node, struct bytes *ret_value, size_t position)
+{
+    const struct table *records = &node->disk.tables[TABLE_CERTIFICATES];
+
+    if (table_is_rotten(records, position) && node->world->options.bug != BUG_ROT) {
+        node_post_stop(node, false);
+        return false;
+    }
+    *ret_value = table_value(records, position);
+    return true;
+}
+
 /* One answer frame, as the real driver sends it: what does not fit is asked for again by the peer,
  * which learns from `last` = 0 that there is more. */
 static void serve_certificates(struct sim_node *node, const struct core_action *action)
 {
+    const struct table *records = &node->disk.tables[TABLE_CERTIFICATES];
     struct wire_answer answer;
     uint8_t key[CORE_KEY_BYTES_MAX];
     bool fits = true;
@@ -64,9 +89,12 @@ static void serve_certificates(struct sim_node *node, const struct core_action *
     wire_answer_begin(&answer, answer_memory, &node->world->committee);
     for (size_t i = 0; i < action->refs_count && fits; i++) {
         size_t len = key_of_slot(key, action->refs[i].round, action->refs[i].author);
-        struct bytes value =
-            table_get(&node->disk.tables[TABLE_CERTIFICATES], (struct bytes){key, len});
-        if (value.len > 0) fits = wire_answer_append(&answer, value);
+        size_t position = table_find(records, (struct bytes){key, len});
+        struct bytes value;
+
+        if (position == records->count) continue;
+        if (!read_certificate(node, &value, position)) return;
+        fits = wire_answer_append(&answer, value);
     }
     send_bytes(node, action->peer, wire_answer_finish(&answer, fits));
 }
@@ -81,9 +109,16 @@ static void serve_range(struct sim_node *node, const struct core_action *action)
     bool fits = true;
 
     wire_answer_begin(&answer, answer_memory, &node->world->committee);
-    for (size_t sent = 0; fits && position < records->count; position++, sent++)
-        fits = sent < WIRE_ANSWER_CERTIFICATES_MAX &&
-               wire_answer_append(&answer, table_value(records, position));
+    for (size_t sent = 0; fits && position < records->count; position++, sent++) {
+        struct bytes value;
+
+        if (sent == WIRE_ANSWER_CERTIFICATES_MAX) {
+            fits = false;
+            continue;
+        }
+        if (!read_certificate(node, &value, position)) return;
+        fits = wire_answer_append(&answer, value);
+    }
     send_bytes(node, action->peer, wire_answer_finish(&answer, fits));
 }
 
@@ -164,6 +199,7 @@ static void send_bulk(struct sim_node *node,
 {
     uint8_t body[34] = {(uint8_t)kind, fetched};
 
+    if (kind == WIRE_BATCH) check_rot_batch(node, batch);
     memcpy(body + 2, digest->bytes, 32);
     struct packet *packet = packet_new(body, sizeof body);
     packet->batch = batch;
@@ -171,10 +207,30 @@ static void send_bulk(struct sim_node *node,
     packet_unref(packet);
 }
 
+void node_want_batch(struct sim_node *node, authority_t peer, const struct digest *digest)
+{
+    send_bulk(node, peer, WIRE_WANT_BATCH, digest, true, UINT64_MAX);
+}
+
+/* What has rotted is not here: reading it shows that. */
+static void serve_batch(struct sim_node *node, authority_t peer, const struct digest *digest)
+{
+    uint64_t batch = registry_find_batch(&node->world->registry, digest);
+    bool held = batch != UINT64_MAX && disk_has_batch(&node->disk, batch);
+
+    if (held && disk_batch_is_rotten(&node->disk, batch) && node->world->options.bug != BUG_ROT) {
+        rot_notice(node, batch);
+        held = false;
+    }
+    send_bulk(node, peer, held ? WIRE_BATCH : WIRE_NO_BATCH, digest, true,
+              held ? batch : UINT64_MAX);
+}
+
 void node_batch_synced(struct sim_node *node, const struct sim_event *event)
 {
     struct world *world = node->world;
 
+    world->faults.repaired += disk_batch_is_lost(&node->disk, event->value);
     disk_put_batch(&node->disk, event->value, event->peer, node->index);
     if (event->peer == node->index) registry_batch(&world->registry, event->value)->accepted = true;
     if (world->options.bug != BUG_LOG)
@@ -206,10 +262,7 @@ void node_take_bulk(struct sim_node *node, const struct sim_event *event)
         else
             store_batch(node, packet->batch, event->peer, !fetched);
     } else if (packet->data[0] == WIRE_WANT_BATCH) {
-        uint64_t batch = registry_find_batch(&node->world->registry, &digest);
-        bool held = batch != UINT64_MAX && disk_has_batch(&node->disk, batch);
-        send_bulk(node, event->peer, held ? WIRE_BATCH : WIRE_NO_BATCH, &digest, true,
-                  held ? batch : UINT64_MAX);
+        serve_batch(node, event->peer, &digest);
     }
 }
 
@@ -226,7 +279,8 @@ static void acknowledge_batch(struct sim_node *node, const struct core_action *a
     uint8_t body[33] = {WIRE_BATCH_ACK};
     uint64_t batch = registry_find_batch(&node->world->registry, &action->digest);
 
-    if (batch == UINT64_MAX || !disk_has_batch(&node->disk, batch))
+    if (batch == UINT64_MAX ||
+        (!disk_has_batch(&node->disk, batch) && !disk_batch_is_lost(&node->disk, batch)))
         world_fail(node->world, FAILURE_SAFETY,
                    "node %u acknowledges a batch that is not durable here", node->index);
     memcpy(body + 1, action->digest.bytes, 32);
@@ -272,6 +326,19 @@ static void cut_peer(struct sim_node *node, authority_t peer)
                                                  .flag = true});
 }
 
+/* Only a member whose store was replaced by an old copy may meet a signature of its own that it does not know,
+ * and nobody may see anything else that is impossible. */
+static void take_alarm(struct sim_node *node, const char *reason)
+{
+    bool own = strstr(reason, "signed with our key") != NULL ||
+               strstr(reason, "a signature of ours") != NULL;
+
+    if (!own || !node->restored)
+        world_fail(node->world, FAILURE_SAFETY, "node %u raises an alarm: %s", node->index, reason);
+    node_note_life(node, reason);
+    node_post_stop(node, true);
+}
+
 void node_perform(struct sim_node *node, const struct core_action *action, struct packet *packet)
 {
     switch (action->kind) {
@@ -305,7 +372,7 @@ void node_perform(struct sim_node *node, const struct core_action *action, struc
         look_up_batch(node, &action->digest);
         return;
     case CORE_ACTION_FETCH_BATCH:
-        send_bulk(node, action->peer, WIRE_WANT_BATCH, &action->digest, true, UINT64_MAX);
+        node_want_batch(node, action->peer, &action->digest);
         return;
     case CORE_ACTION_ACKNOWLEDGE_BATCH:
         acknowledge_batch(node, action);
@@ -329,7 +396,7 @@ void node_perform(struct sim_node *node, const struct core_action *action, struc
         cut_peer(node, action->peer);
         return;
     case CORE_ACTION_ALARM:
-        world_fail(node->world, FAILURE_SAFETY, "node %u raises an alarm: %s", node->index,
-                   action->reason);
+        take_alarm(node, action->reason);
+        return;
     }
 }

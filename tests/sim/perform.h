@@ -14,6 +14,12 @@ void node_post_batch(struct sim_node *node, uint64_t batch, authority_t author, 
 /* A bulk frame arrived. */
 void node_take_bulk(struct sim_node *node, const struct sim_event *event);
 
+/* Asks the peer for a batch. */
+void node_want_batch(struct sim_node *node, authority_t peer, const struct digest *digest);
+
+/* The node stops: for good, or with a corrupt store. */
+void node_post_stop(struct sim_node *node, bool for_good);
+
 /* The batch log has synced a batch. */
 void node_batch_synced(struct sim_node *node, const struct sim_event *event);
 

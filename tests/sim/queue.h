@@ -8,18 +8,21 @@
 struct packet;
 
 enum sim_event_kind {
-    SIM_CONTROL,    /* packet from peer on the control link of node */
-    SIM_BULK,       /* packet from peer on the bulk link of node */
-    SIM_TIMER,      /* core_deadline_us of node */
-    SIM_STEP,       /* a batch event for node's core: value is the batch, flag: streamed */
-    SIM_SYNC,       /* node's metadata disk has synced group `value` */
-    SIM_BATCH_SYNC, /* node's batch log has synced batch `value`, flag: streamed */
-    SIM_LINK,       /* node sees its link to peer go up (flag) or down; value: state number */
-    SIM_CLIENT,     /* the client at node submits */
-    SIM_FAULT,      /* the fault injector's turn */
-    SIM_RESTART,    /* node starts again */
-    SIM_RESTORE,    /* node starts again from a checkpoint that its store holds */
-    SIM_ADVERSARY,  /* the adversary's turn; value: what for */
+    SIM_CONTROL,     /* packet from peer on the control link of node */
+    SIM_BULK,        /* packet from peer on the bulk link of node */
+    SIM_TIMER,       /* core_deadline_us of node */
+    SIM_STEP,        /* a batch event for node's core: value is the batch, flag: streamed */
+    SIM_SYNC,        /* node's metadata disk has synced group `value` */
+    SIM_BATCH_SYNC,  /* node's batch log has synced batch `value`, flag: streamed */
+    SIM_LINK,        /* node sees its link to peer go up (flag) or down; value: state number */
+    SIM_CLIENT,      /* the client at node submits */
+    SIM_FAULT,       /* the fault injector's turn */
+    SIM_RESTART,     /* node starts again */
+    SIM_RESTORE,     /* node starts again from a checkpoint that its store holds */
+    SIM_ADVERSARY,   /* the adversary's turn; value: what for */
+    SIM_STORE_FAULT, /* the turn of what strikes stores */
+    SIM_STOP,        /* node stops: for good after an alarm (flag), or with a corrupt store */
+    SIM_REPAIR,      /* node asks peer for the rotten batch `value` again */
 };
 
 struct sim_event {

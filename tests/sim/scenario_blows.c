@@ -6,11 +6,15 @@
  *   restarts every member in turn, over and over, without a pause
  *   wipes    every member in turn loses its store and rejoins
  *   absence  F members are away for thousands of rounds and come back, with their store or without
+ *   old-copies  the stores of up to F members are copied at every instant of a round, and put back a few rounds
+ *            later, or hundreds; members that went on until then, or stopped soon after the copy, have forgotten
+ *            what they signed
  *
  * The checkers watch as in any other run. Every run is a function of its number. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/old_copy.h"
 #include "tests/sim/world.h"
 
 #define WARM_US        500000u
@@ -18,6 +22,9 @@
 #define LOAD_US        300000u /* clients go on for so long */
 #define ABSENT_SECONDS 60u
 #define ABSENT_ROUNDS  1500u
+#define FEW_ROUNDS     5u
+#define MANY_ROUNDS    (4u * GC_DEPTH)
+#define CUT_ROUNDS     (8u * GC_DEPTH) /* peers that forget do not have them any more */
 
 static struct world world;
 static bool verbose;
@@ -187,9 +194,104 @@ static void absence(bool wipe, uint32_t nodes, bool forget)
     world_close(&world);
 }
 
+/* ---- old copies --------------------------------------------------------------------------------- */
+
+struct old_copies {
+    uint64_t runs, restored, alarms, from_checkpoints, slowest_us;
+};
+
+static round_t round_of(const struct sim_node *node)
+{
+    struct core_status status;
+
+    core_get_status(node->core, &status);
+    return status.quorum_round;
+}
+
+static void run_to_round(const struct sim_node *witness, round_t round)
+{
+    while (round_of(witness) < round) {
+        if (world.now_us > 60000000)
+            world_fail(&world, FAILURE_LIVENESS, "old-copies: not at round %llu in a minute",
+                       (unsigned long long)round);
+        world_run(&world, world.now_us + 1000);
+    }
+}
+
+/* `count` members from `first` on go on for `awake` rounds, and start again from what their stores were `rounds`
+ * rounds ago. */
+static void go_back(struct old_copies *totals,
+                    authority_t first,
+                    uint32_t count,
+                    uint64_t awake,
+                    uint64_t rounds)
+{
+    const struct sim_node *witness = &world.nodes[(first + count) % world.options.nodes];
+    round_t begin = round_of(witness);
+    struct sim_node *members[SIM_NODES_MAX];
+
+    for (uint32_t i = 0; i < count; i++) {
+        members[i] = &world.nodes[(first + i) % world.options.nodes];
+        old_copy_take(members[i]);
+    }
+    run_to_round(witness, begin + awake);
+    for (uint32_t i = 0; i < count && awake < rounds; i++)
+        node_crash(members[i]);
+    run_to_round(witness, begin + rounds);
+    for (uint32_t i = 0; i < count; i++) {
+        old_copy_put_back(members[i]);
+        restart_after(members[i], 1000 + 3000 * (uint64_t)i);
+    }
+    world_recover(&world, LOAD_US);
+    totals->runs++;
+    totals->restored += world.faults.old_copies;
+    totals->alarms += world.faults.alarms;
+    totals->from_checkpoints += world.faults.restores;
+    totals->slowest_us = u64_max(totals->slowest_us, world.checkers.recovered_us);
+    world_close(&world);
+}
+
+/* Who did not stop with an alarm is where everybody is, or the run had failed. Who went on until its old copy
+ * was put back is shown what it signed since, and stops; of who stopped soon after the copy nobody remembers
+ * anything, and it takes part again. */
+static void old_copies(uint32_t nodes, uint64_t awake, uint64_t rounds, bool forget)
+{
+    struct old_copies totals = {0};
+    uint64_t runs_before = UINT64_MAX;
+
+    prune = forget;
+    for (uint64_t number = 0; totals.runs != runs_before; number += every) {
+        runs_before = totals.runs;
+        for (unsigned rule = 0; rule < 3; rule++) {
+            open_world(nodes, rule);
+            if (!run_to_instant(number)) {
+                world_close(&world);
+                continue;
+            }
+            uint32_t count = 1 + (uint32_t)(number / every + rule) % ((nodes - 1) / 3);
+            go_back(&totals, (authority_t)(number / every % nodes), count, awake, rounds);
+        }
+    }
+    uint64_t caught_up = totals.restored - totals.alarms;
+    printf("old copy n = %-2u %llu runs, %llu rounds back, %llu forgotten%s: %llu members, %llu "
+           "stopped with an "
+           "alarm, %llu caught up, %llu from a checkpoint, slowest recovery %.2f s\n",
+           nodes, (unsigned long long)totals.runs, (unsigned long long)rounds,
+           (unsigned long long)awake, forget ? ", checkpoint" : "",
+           (unsigned long long)totals.restored, (unsigned long long)totals.alarms,
+           (unsigned long long)caught_up, (unsigned long long)totals.from_checkpoints,
+           (double)totals.slowest_us / 1e6);
+    if (awake == rounds ? totals.alarms < totals.restored
+                        : caught_up == 0 || (forget && totals.from_checkpoints == 0)) {
+        fprintf(stderr, "scenario_blows: that is not how these members were to end\n");
+        exit(FAILURE_SAFETY);
+    }
+}
+
 static const char help[] =
     "Usage: scenario_blows WHAT [--every N] [--bug headers|votes|...] [--verbose]\n"
-    "WHAT: power, crash, turns, absence. --every N: one instant in N (1). SIM_SEEDS (percent) "
+    "WHAT: power, crash, turns, absence, old-copies. --every N: one instant in N (1). SIM_SEEDS "
+    "(percent) "
     "scales it.\n";
 
 static int play(const char *what)
@@ -207,6 +309,13 @@ static int play(const char *what)
             absence(false, 7, forget);
             absence(true, 7, forget);
             absence(true, 4, forget);
+        }
+    } else if (strcmp(what, "old-copies") == 0) {
+        for (uint32_t nodes = 4; nodes <= 7; nodes += 3) {
+            old_copies(nodes, FEW_ROUNDS, FEW_ROUNDS, false);
+            old_copies(nodes, MANY_ROUNDS, MANY_ROUNDS, true);
+            old_copies(nodes, 1, MANY_ROUNDS, false);
+            old_copies(nodes, 1, CUT_ROUNDS, true);
         }
     } else {
         fprintf(stderr, "scenario_blows: '%s' is not known, see --help\n", what);

@@ -49,11 +49,18 @@ static bool holds(const struct table *table, size_t position, struct bytes key)
     return position < table->count && compare(table_key(table, position), key) == 0;
 }
 
-struct bytes table_get(const struct table *table, struct bytes key)
+size_t table_find(const struct table *table, struct bytes key)
 {
     size_t position = table_seek(table, key);
 
-    return holds(table, position, key) ? table_value(table, position) : (struct bytes){NULL, 0};
+    return holds(table, position, key) ? position : table->count;
+}
+
+struct bytes table_get(const struct table *table, struct bytes key)
+{
+    size_t position = table_find(table, key);
+
+    return position < table->count ? table_value(table, position) : (struct bytes){NULL, 0};
 }
 
 static struct table_entry *entry_new(struct bytes key, struct bytes value)
@@ -63,6 +70,7 @@ static struct table_entry *entry_new(struct bytes key, struct bytes value)
     CHECK(entry != NULL);
     entry->key_len = (uint32_t)key.len;
     entry->value_len = (uint32_t)value.len;
+    entry->rotten = false;
     if (key.len > 0) memcpy(entry->data, key.data, key.len);
     if (value.len > 0) memcpy(entry->data + key.len, value.data, value.len);
     return entry;
@@ -118,6 +126,32 @@ void table_erase_below(struct table *table, struct bytes key)
         free(table->entries[table->begin + i]);
     table->begin += position;
     table->count -= position;
+}
+
+void table_copy(struct table *ret_copy, const struct table *table)
+{
+    CHECK(ret_copy->count == 0);
+    for (size_t i = 0; i < table->count; i++) {
+        table_put(ret_copy, table_key(table, i), table_value(table, i));
+        ret_copy->entries[ret_copy->begin + i]->rotten = table_is_rotten(table, i);
+    }
+    CHECK(ret_copy->count == table->count);
+}
+
+void table_rot(struct table *table, size_t position, size_t at, uint8_t mask)
+{
+    CHECK(position < table->count);
+    struct table_entry *entry = table->entries[table->begin + position];
+    CHECK(at < entry->value_len);
+    CHECK(mask != 0);
+    entry->data[entry->key_len + at] ^= mask;
+    entry->rotten = true;
+}
+
+bool table_is_rotten(const struct table *table, size_t position)
+{
+    CHECK(position < table->count);
+    return table->entries[table->begin + position]->rotten;
 }
 
 void table_close(struct table *table)

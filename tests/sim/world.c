@@ -126,6 +126,7 @@ static uint32_t dropped_tables(enum sim_bug bug)
     case BUG_SYNC:
     case BUG_LOG:
     case BUG_GIVEN_UP:
+    case BUG_ROT:
     case SIM_BUGS:
         return 0;
     }
@@ -225,6 +226,9 @@ static void handle(struct world *world, const struct sim_event *event)
     case SIM_ADVERSARY:
         adversary_turn(world, event);
         return;
+    case SIM_STORE_FAULT:
+        faults_turn_stores(world);
+        return;
     case SIM_RESTART:
         if (!node->up && !node->dead && node->life == event->life) node_start(node);
         return;
@@ -236,6 +240,8 @@ static void handle(struct world *world, const struct sim_event *event)
     case SIM_BATCH_SYNC:
     case SIM_LINK:
     case SIM_RESTORE:
+    case SIM_STOP:
+    case SIM_REPAIR:
         if (node->byzantine)
             on_byzantine(world, event);
         else

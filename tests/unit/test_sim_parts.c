@@ -1,5 +1,5 @@
 /* The parts of the simulator that everything else in it trusts: the disk loses what it must lose
- * and keeps what it must keep, tables are in key order, events in time order, and the fast hash
+ * and keeps what it must keep, also of a copy and of what rots, tables are in key order, events in time order, and the fast hash
  * does not depend on how its input is cut. Method: plain calls against small models. */
 #include "tests/unit/unit.h"
 
@@ -72,6 +72,102 @@ static void sync_covers_only_what_was_there_when_it_began(void **state)
     assert_int_equal(disk.tables[TABLE_META].count, 2);
     assert_true(disk.durable >= later);
     disk_close(&disk);
+}
+
+/* What is durable when the copy is made is in it, whatever happens to the disk afterwards, and nothing else. */
+static void copy_has_what_was_durable_and_goes_its_own_way(void **state)
+{
+    struct random random = random_make(5, 0);
+    struct disk disk, copy;
+
+    (void)state;
+    disk_open(&disk);
+    disk.dropped_tables = 1u << TABLE_VOTES;
+    put(&disk, 1);
+    disk_commit(&disk);
+    disk_finish_sync(&disk, disk_begin_sync(&disk));
+    put(&disk, 2);
+    disk_commit(&disk);
+    disk_put_batch(&disk, 7, 3, 0);
+    disk_copy(&copy, &disk);
+    disk_crash(&disk, &random);
+    disk_wipe(&disk);
+    assert_int_equal(disk.tables[TABLE_META].count, 0);
+    assert_int_equal(copy.tables[TABLE_META].count, 1);
+    assert_int_equal(table_key(&copy.tables[TABLE_META], 0).data[0], 1);
+    assert_true(disk_is_clean(&copy));
+    assert_true(disk_has_batch(&copy, 7));
+    assert_false(disk_has_batch(&copy, 6));
+    assert_int_equal(disk_batch_author(&copy, 7), 3);
+    assert_int_equal(copy.dropped_tables, 1u << TABLE_VOTES);
+    put(&copy, 3);
+    disk_commit(&copy);
+    assert_false(disk_is_clean(&copy));
+    disk_finish_sync(&copy, disk_begin_sync(&copy));
+    assert_int_equal(copy.tables[TABLE_META].count, 2);
+    disk_close(&disk);
+    disk_close(&copy);
+}
+
+static void rotten_batch_is_held_until_it_is_read_and_again_after_a_start(void **state)
+{
+    struct random random = random_make(6, 0);
+    struct disk disk, copy;
+
+    (void)state;
+    disk_open(&disk);
+    disk_put_batch(&disk, 2, 4, 0);
+    disk_rot_batch(&disk, 2);
+    assert_true(disk_has_batch(&disk, 2));
+    disk_put_batch(&disk, 2, 5, 0); /* listed as held: not written */
+    assert_true(disk_batch_is_rotten(&disk, 2));
+    disk_lose_batch(&disk, 2);
+    assert_false(disk_has_batch(&disk, 2));
+    assert_false(disk_batch_is_rotten(&disk, 2));
+    assert_true(disk_batch_is_lost(&disk, 2));
+    disk_copy(&copy, &disk);
+    disk_crash(&disk, &random);
+    for (struct disk *each = &disk;; each = &copy) {
+        assert_true(disk_has_batch(each, 2));
+        assert_true(disk_batch_is_rotten(each, 2));
+        assert_int_equal(disk_batch_author(each, 2), 4);
+        if (each == &copy) break;
+    }
+    disk_lose_batch(&disk, 2);
+    disk_put_batch(&disk, 2, 5, 0);
+    assert_true(disk_has_batch(&disk, 2));
+    assert_false(disk_batch_is_rotten(&disk, 2));
+    assert_false(disk_batch_is_lost(&disk, 2));
+    disk_drop_batch(&copy, 2);
+    assert_false(disk_has_batch(&copy, 2));
+    disk_close(&disk);
+    disk_close(&copy);
+}
+
+static void row_rots_and_is_sound_when_it_is_put_again(void **state)
+{
+    struct table table = {0}, copy = {0};
+    uint8_t memory[2] = {1, 2};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        table_put(&table, (struct bytes){memory + i, 1}, (struct bytes){memory + i, 1});
+    table_rot(&table, 1, 0, 0x10);
+    assert_false(table_is_rotten(&table, 0));
+    assert_true(table_is_rotten(&table, 1));
+    assert_int_equal(table_value(&table, 1).data[0], 0x12);
+    assert_int_equal(table_key(&table, 1).data[0], 2);
+    table_copy(&copy, &table);
+    table_put(&table, (struct bytes){memory + 1, 1}, (struct bytes){memory + 1, 1});
+    assert_false(table_is_rotten(&table, 1));
+    assert_false(table_is_rotten(&copy, 0));
+    assert_true(table_is_rotten(&copy, 1));
+    assert_int_equal(table_value(&copy, 1).data[0], 0x12);
+    assert_int_equal(table_find(&copy, (struct bytes){memory + 1, 1}), 1);
+    memory[1] = 9;
+    assert_int_equal(table_find(&copy, (struct bytes){memory + 1, 1}), 2);
+    table_close(&table);
+    table_close(&copy);
 }
 
 /* Random puts and erases against an array of flags. */
@@ -172,6 +268,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crash_keeps_a_prefix_of_whole_steps),
         cmocka_unit_test(sync_covers_only_what_was_there_when_it_began),
+        cmocka_unit_test(copy_has_what_was_durable_and_goes_its_own_way),
+        cmocka_unit_test(rotten_batch_is_held_until_it_is_read_and_again_after_a_start),
+        cmocka_unit_test(row_rots_and_is_sound_when_it_is_put_again),
         cmocka_unit_test(table_agrees_with_a_model),
         cmocka_unit_test(events_come_in_order_of_time_then_creation),
         cmocka_unit_test(fast_hash_does_not_depend_on_the_cut),
