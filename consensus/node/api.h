@@ -14,7 +14,7 @@
  *      api_post_accepted, certified, committed, failed --->  waiting calls are answered
  *      api_post_tip (oldest, made, certified) ------------>  what subscribers may want
  *      api_post_item, api_post_gone ---------------------->  the answer to a want
- *      api_set_ready, api_set_pressed -------------------->  health and intake
+ *      api_set_ready, api_set_serving, api_set_pressed --->  intake and health
  *
  * Rules for the loop side:
  *
@@ -199,8 +199,11 @@ void api_post_item(struct api *api, uint64_t index, bool certified, struct buffe
  * index). */
 void api_post_gone(struct api *api, uint64_t index, bool certified, uint64_t oldest);
 
-/* Health: SERVING or NOT_SERVING, and whether submissions are taken. */
+/* Whether submissions are taken. */
 void api_set_ready(struct api *api, bool ready);
+
+/* Health of the node and of its submissions: SERVING or NOT_SERVING (the latter at the start). */
+void api_set_serving(struct api *api, bool serving);
 
 /* Other tokens, keys and certificate from now on, copied. Calls that are open go on; an envelope is
  * judged by the list of the moment it arrives. */

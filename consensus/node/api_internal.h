@@ -117,6 +117,7 @@ struct api {
     struct api_tls *tls;   /* NULL: plain */
     uint64_t now_us;       /* of this turn */
     bool ready;
+    bool serving;
     bool stopping;
     bool closing;
     /* api_submit.c */

@@ -298,7 +298,7 @@ static void on_stored(void *context, const struct batch_record *record, enum wor
 
 /* ---- housekeeping ---------------------------------------------------------------------------- */
 
-/* Once a second: retention by count of pre-blocks and by bytes of the batch log. */
+/* Once a second: retention by count of pre-blocks and by bytes of the batch log; health. */
 static void on_housekeeping(evutil_socket_t fd, short what, void *context)
 {
     struct node *node = context;
@@ -319,6 +319,7 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *context)
         oldest += kept / 20;
     }
     if (oldest > exports_oldest(node->exports)) (void)storage_submit_retain(node->client, oldest);
+    (void)node_readiness(node);
     on_turn_end(-1, 0, node);
 }
 
