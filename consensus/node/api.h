@@ -75,9 +75,14 @@
 /* Unary submissions that may wait for room. */
 #define API_WAITING_CALLS_MAX 1024u
 
-/* Export streams at once, and pre-blocks each holds unsent. */
-#define API_EXPORTS_MAX      64u
-#define API_EXPORT_AHEAD_MAX 4u
+/* Export streams at once; pre-blocks and bytes that each reads ahead of what it sends (api_export.c). The
+ * bytes are those of one pre-block of the largest kind, or of several small ones. */
+#define API_EXPORTS_MAX            64u
+#define API_EXPORT_AHEAD_MAX       64u
+#define API_EXPORT_AHEAD_BYTES_MAX (4u * 1024u * 1024u)
+
+/* Pre-blocks wanted and not answered, over all streams: what may be on its way from the disk at once. */
+#define API_WANTS_MAX 128u
 
 /* Bytes of messages that wait for a limit, over all streams; beyond it they are refused. */
 #define API_HELD_BYTES_MAX (64u * 1024u * 1024u)
@@ -224,6 +229,7 @@ struct api_counters {
     uint64_t bytes_in_flight;     /* now */
     uint64_t tickets;             /* without an end, now */
     uint64_t exports;             /* streams open, now */
+    uint64_t exports_held_bytes;  /* read ahead of what they send, now */
     uint64_t exported;            /* pre-blocks sent, over all streams */
     uint64_t exported_bytes;      /* over all streams */
     uint64_t exports_cut;         /* streams cut because they stalled */

@@ -96,6 +96,7 @@ static void worker_metrics(struct metrics *metrics, struct node *node)
     counter(metrics, "dsn_submissions_unavailable_total", (double)api.refused_unavailable);
     gauge(metrics, "dsn_bytes_in_flight", (double)api.bytes_in_flight);
     gauge(metrics, "dsn_exporter_clients", (double)api.exports);
+    gauge(metrics, "dsn_exporter_held_bytes", (double)api.exports_held_bytes);
     counter(metrics, "dsn_exported_total", (double)api.exported);
     counter(metrics, "dsn_exporter_cut_total", (double)api.exports_cut);
     counter(metrics, "dsn_submissions_slowed_total", (double)api.slowed);
