@@ -11,12 +11,15 @@
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "common/http_connection.h"
+#include "common/log.h"
 
 #define CONNECTIONS_DEFAULT  256u
+#define REFUSED_MAX          16u /* above the bound, told so before they are closed */
 #define TIMEOUT_MS_DEFAULT   30000u
 #define LINGER_MS            2000u
 #define SWEEP_PERIOD_SECONDS 1
@@ -28,6 +31,7 @@ struct http_server {
     struct event *sweep;
     struct connection *connections;
     uint32_t connections_count;
+    bool resting; /* accepts nothing until the next sweep */
 };
 
 static uint64_t now_ms(void)
@@ -181,6 +185,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
 
+    if (server->resting) (void)evconnlistener_enable(server->listener);
+    server->resting = false;
     for (struct connection *next, *connection = server->connections; connection != NULL;
          connection = next) {
         next = connection->next;
@@ -251,11 +257,31 @@ static void on_accept(struct evconnlistener *listener,
 
     /* A few above the bound are told so; beyond that they are just closed. */
     uint32_t most = server->options.connections_max;
-    if (server->connections_count > most + 16) {
+    if (server->connections_count > most + REFUSED_MAX) {
         connection_free(connection);
     } else if (server->connections_count > most) {
         connection_refuse(connection, 503, NULL);
     }
+}
+
+/* No descriptor is left, most likely: who waits to be accepted would wake us again at once. */
+static void on_accept_error(struct evconnlistener *listener, void *context)
+{
+    struct http_server *server = context;
+
+    log_warn("http: cannot accept a connection: %s", strerrordesc_np(EVUTIL_SOCKET_ERROR()));
+    (void)evconnlistener_disable(listener);
+    server->resting = true;
+}
+
+/* Connections that leave half of the process's descriptors to everything else in it. */
+static uint32_t bound_connections(uint32_t wanted)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const uint64_t half = limit.rlim_cur / 2;
+    return half <= REFUSED_MAX ? 1 : (uint32_t)u64_min(wanted, half - REFUSED_MAX);
 }
 
 enum status http_server_open(struct http_server **ret,
@@ -277,6 +303,7 @@ enum status http_server_open(struct http_server **ret,
     CHECK(server != NULL);
     server->options = *options;
     if (server->options.connections_max == 0) server->options.connections_max = CONNECTIONS_DEFAULT;
+    server->options.connections_max = bound_connections(server->options.connections_max);
     if (server->options.timeout_ms == 0) server->options.timeout_ms = TIMEOUT_MS_DEFAULT;
     server->base = base;
     if (server->options.tls != NULL) CHECK(SSL_CTX_up_ref(server->options.tls) == 1);
@@ -293,6 +320,7 @@ enum status http_server_open(struct http_server **ret,
         free(server);
         return status;
     }
+    evconnlistener_set_error_cb(server->listener, on_accept_error);
     server->sweep = event_new(base, -1, EV_PERSIST, on_sweep, server);
     CHECK(server->sweep != NULL);
     event_add(server->sweep, &period);

@@ -12,7 +12,8 @@
  * A guard, if there is one, judges each request by its head, before its body is read (401, 403 or
  * 429; common/http_guard.h). With a TLS identity only TLS is spoken.
  *
- * Bounds: connections, header bytes, body bytes per route, the time in which a whole request must
+ * Bounds: connections (at most half of the process's descriptors when the server is opened, so that files and
+ * outgoing connections find some; when there is none left all the same, nobody is accepted for up to a second), header bytes, body bytes per route, the time in which a whole request must
  * arrive, the time in which a reply must be taken, and what waits unsent on a stream. Keep-alive,
  * pipelining, HEAD, Expect: 100-continue and HTTP/1.0 work; request bodies come with Content-Length
  * only. */
@@ -57,7 +58,7 @@ struct http_server_options {
     const struct http_route *routes; /* must outlive the server */
     size_t routes_count;
     void *context;            /* for every handler */
-    uint32_t connections_max; /* 0: 256 */
+    uint32_t connections_max; /* 0: 256; fewer where descriptors are */
     uint32_t timeout_ms;      /* for a whole request, and for a reply to be taken; 0: 30,000 */
     bool cors; /* let pages of any origin read the replies; answers preflight requests */
     struct ssl_ctx_st *tls;  /* NULL: plain; the server holds it by itself */

@@ -16,6 +16,7 @@ void attestor_place(struct attestor *attestor,
         region_take(region, sizeof *attestor->cells * ATTESTOR_RING * (size_t)committee->count);
     attestor->digests = region_take(region, sizeof *attestor->digests * ATTESTOR_RING);
     attestor->headers = region_take(region, sizeof *attestor->headers * ATTESTOR_RING);
+    attestor->claims = region_take(region, sizeof *attestor->claims * committee->count);
     attestor->newest.index = 0;
     attestor->ahead.index = 0;
 }
@@ -186,9 +187,34 @@ enum status attestor_settle_ahead(struct attestor *attestor)
     return attestor_take_proof(attestor, &proof);
 }
 
+void attestor_note_claim(struct attestor *attestor, authority_t authority, uint64_t index)
+{
+    CHECK(authority < attestor->committee->count);
+    attestor->claims[authority] = u64_max(attestor->claims[authority], index);
+}
+
+uint64_t attestor_network(const struct attestor *attestor)
+{
+    const struct committee *committee = attestor->committee;
+    uint64_t network = u64_max(attestor->made, attestor->ahead.index);
+
+    for (authority_t a = 0; a < committee->count; a++) {
+        const uint64_t claimed = attestor->claims[a];
+        struct authority_set set = {{0, 0}};
+
+        if (claimed <= network) continue;
+        for (authority_t b = 0; b < committee->count; b++) {
+            if (attestor->claims[b] >= claimed) authority_set_add(&set, b);
+        }
+        if (committee_stake(committee, &set) >= committee->validity) network = claimed;
+    }
+    return network;
+}
+
 void attestor_check(const struct attestor *attestor)
 {
     CHECK(attestor->certified <= attestor->made);
     CHECK(attestor->ahead.index == 0 || attestor->ahead.index > attestor->made);
     CHECK(attestor->newest.index <= attestor->certified);
+    CHECK(attestor->claims[attestor->self] == 0);
 }

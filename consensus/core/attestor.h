@@ -7,7 +7,10 @@
  * A certificate of j covers all i <= j, by the hash chain. Signatures are kept in a ring above the
  * last certified index, one per (index, authority), and verified only when the stake behind our own
  * digest of that index could reach Q. A certificate that arrives for an index not made here yet is
- * kept, newest only, until it is. */
+ * kept, newest only, until it is.
+ *
+ * How far the others are is what they say themselves (attestations, positions), without a proof: some
+ * honest node is at least as far as stake V claims to be. */
 #ifndef CONSENSUS_CORE_ATTESTOR_H
 #define CONSENSUS_CORE_ATTESTOR_H
 
@@ -46,6 +49,7 @@ struct attestor {
     struct attestation_cell *cells; /* ATTESTOR_RING x count; own cells hold what we signed */
     struct digest *digests;   /* by index mod ATTESTOR_RING: our own, of (made - ring, made] */
     struct preblock *headers; /* the same */
+    uint64_t *claims;         /* by authority: the highest index it has said that it made */
     struct preblock_proof
         newest; /* the certificate of `certified`, index 0 when it is not in memory */
     struct preblock_proof ahead; /* verified, of an index above made */
@@ -81,6 +85,13 @@ enum status attestor_take_proof(struct attestor *attestor, const struct preblock
 /* After attestor_note_made: when the kept certificate is of the newest index, takes it. As above;
  * ERR_NOT_FOUND when there is none for it. */
 enum status attestor_settle_ahead(struct attestor *attestor);
+
+/* The authority says that it has made `index`. */
+void attestor_note_claim(struct attestor *attestor, authority_t authority, uint64_t index);
+
+/* The highest index that others with stake V claim, or that a certificate names: some honest node has
+ * made it. Never below `made`. */
+uint64_t attestor_network(const struct attestor *attestor);
 
 void attestor_check(const struct attestor *attestor);
 

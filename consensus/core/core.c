@@ -366,6 +366,7 @@ void core_get_status(const struct core *core, struct core_status *ret_status)
     status->ordering_sequence = orderer_sequence(core->orderer);
     status->preblock_index = core->attestor.made;
     status->certified_index = core->attestor.certified;
+    status->network_index = attestor_network(&core->attestor);
     status->checkpoint = core->checkpointer.newest.checkpoint.sequence;
     status->skipped_anchors = core->counts.skipped_anchors;
     status->direct_commits = core->counts.direct_commits;

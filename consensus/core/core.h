@@ -236,16 +236,18 @@ struct core_status {
     uint64_t ordering_sequence; /* ordering records made */
     uint64_t preblock_index;    /* last pre-block made */
     uint64_t certified_index;   /* last pre-block with a certificate */
-    uint64_t checkpoint;        /* ordering sequence of the newest final checkpoint; 0: none */
-    uint64_t skipped_anchors;   /* since start */
-    uint64_t direct_commits;    /* by certified children, since start */
-    uint64_t fast_commits;      /* by first headers, since start */
-    uint64_t indirect_commits;  /* since start */
-    uint64_t certificates;      /* accepted into the DAG since start */
-    uint64_t suspended;         /* certificates waiting for parents now */
-    uint64_t missing_batches;   /* batches that a pre-block waits for now */
-    uint64_t unnamed_bytes;     /* own batches not yet named, bytes */
-    uint64_t unordered_bytes;   /* own payload certified but not ordered, bytes */
+    uint64_t network_index;   /* last one that peers of stake V claim to have made, or a certificate
+                                   names; at least preblock_index */
+    uint64_t checkpoint;      /* ordering sequence of the newest final checkpoint; 0: none */
+    uint64_t skipped_anchors; /* since start */
+    uint64_t direct_commits;  /* by certified children, since start */
+    uint64_t fast_commits;    /* by first headers, since start */
+    uint64_t indirect_commits; /* since start */
+    uint64_t certificates;     /* accepted into the DAG since start */
+    uint64_t suspended;        /* certificates waiting for parents now */
+    uint64_t missing_batches;  /* batches that a pre-block waits for now */
+    uint64_t unnamed_bytes;    /* own batches not yet named, bytes */
+    uint64_t unordered_bytes;  /* own payload certified but not ordered, bytes */
     uint64_t refusals[CORE_REFUSALS];
     bool ready;
     bool syncing;

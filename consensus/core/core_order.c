@@ -471,6 +471,7 @@ void core_recv_attestation(struct core *core, authority_t peer, struct reader *r
         core_refuse(core, REFUSED_UNSOLICITED, peer);
         return;
     }
+    attestor_note_claim(&core->attestor, peer, attestation.index);
     status = attestor_add(&core->attestor, &attestation, false);
     if (status == OK) try_certify_preblock(core, attestation.index);
     if (status == ERR_DUPLICATE) core_refuse(core, REFUSED_DUPLICATE, peer);

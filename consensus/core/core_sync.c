@@ -232,6 +232,7 @@ void core_recv_position(struct core *core, authority_t peer, struct reader *read
     if (!position.rejoining || position.quorum_round > 0) {
         synchronizer_note_claim(&core->synchronizer, peer, position.quorum_round);
     }
+    attestor_note_claim(&core->attestor, peer, position.certified_index);
     if (position.quorum_round < core_quorum_round(core)) {
         serve_range(core, peer, u64_minus(position.quorum_round, 1));
     }

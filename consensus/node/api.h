@@ -14,7 +14,7 @@
  *      api_post_accepted, certified, committed, failed --->  waiting calls are answered
  *      api_post_tip (oldest, made, certified) ------------>  what subscribers may want
  *      api_post_item, api_post_gone ---------------------->  the answer to a want
- *      api_set_ready, api_set_pressed -------------------->  health and intake
+ *      api_set_ready, api_set_serving, api_set_pressed --->  intake and health
  *
  * Rules for the loop side:
  *
@@ -75,9 +75,14 @@
 /* Unary submissions that may wait for room. */
 #define API_WAITING_CALLS_MAX 1024u
 
-/* Export streams at once, and pre-blocks each holds unsent. */
-#define API_EXPORTS_MAX      64u
-#define API_EXPORT_AHEAD_MAX 4u
+/* Export streams at once; pre-blocks and bytes that each reads ahead of what it sends (api_export.c). The
+ * bytes are those of one pre-block of the largest kind, or of several small ones. */
+#define API_EXPORTS_MAX            64u
+#define API_EXPORT_AHEAD_MAX       64u
+#define API_EXPORT_AHEAD_BYTES_MAX (4u * 1024u * 1024u)
+
+/* Pre-blocks wanted and not answered, over all streams: what may be on its way from the disk at once. */
+#define API_WANTS_MAX 128u
 
 /* Bytes of messages that wait for a limit, over all streams; beyond it they are refused. */
 #define API_HELD_BYTES_MAX (64u * 1024u * 1024u)
@@ -199,8 +204,11 @@ void api_post_item(struct api *api, uint64_t index, bool certified, struct buffe
  * index). */
 void api_post_gone(struct api *api, uint64_t index, bool certified, uint64_t oldest);
 
-/* Health: SERVING or NOT_SERVING, and whether submissions are taken. */
+/* Whether submissions are taken. */
 void api_set_ready(struct api *api, bool ready);
+
+/* Health of the node and of its submissions: SERVING or NOT_SERVING (the latter at the start). */
+void api_set_serving(struct api *api, bool serving);
 
 /* Other tokens, keys and certificate from now on, copied. Calls that are open go on; an envelope is
  * judged by the list of the moment it arrives. */
@@ -221,6 +229,7 @@ struct api_counters {
     uint64_t bytes_in_flight;     /* now */
     uint64_t tickets;             /* without an end, now */
     uint64_t exports;             /* streams open, now */
+    uint64_t exports_held_bytes;  /* read ahead of what they send, now */
     uint64_t exported;            /* pre-blocks sent, over all streams */
     uint64_t exported_bytes;      /* over all streams */
     uint64_t exports_cut;         /* streams cut because they stalled */

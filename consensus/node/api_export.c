@@ -1,7 +1,18 @@
-/* exporter.Exporter: each subscriber walks the indexes one by one. It wants up to
- * API_EXPORT_AHEAD_MAX pre-blocks ahead of what it sends, as far as the tip allows, so history
- * flows without a gap into what is live. Subscribers at the same place share one want and the bytes
- * of its answer. */
+/* exporter.Exporter: each subscriber walks the indexes one by one. It wants pre-blocks ahead of what it
+ * sends, as far as the tip allows, so history flows without a gap into what is live. Subscribers at the
+ * same place share one want and the bytes of its answer.
+ *
+ * How far ahead: a want takes its way through three threads, so small pre-blocks need many wants under way
+ * to keep the reader busy, and large ones only few. The size of a pre-block is not known before it is
+ * read: what is wanted is reckoned with as much as the largest answer lately (`expected_bytes`: the newest
+ * answer, or the expectation before it less a sixteenth), and before the first answer only one is wanted.
+ * A subscriber wants more while it is less than API_EXPORT_AHEAD_MAX ahead, has less than its share of
+ * API_WANTS_MAX unanswered, and what it holds and expects fits in API_EXPORT_AHEAD_BYTES_MAX.
+ *
+ * An expectation can be wrong, the bound is not: an answer that does not fit is dropped, unless it is the
+ * very next to be sent, and wanted again later. So a stream never holds more than
+ * API_EXPORT_AHEAD_BYTES_MAX and one pre-block, beside the one that gRPC has in hand; and no more than
+ * API_WANTS_MAX pre-blocks are between disk and streams. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +24,9 @@
 /* Field numbers of exporter.proto. */
 enum { REQUEST_FROM_ID = 1, REQUEST_CERTIFIED = 2 };
 
-/* Bytes that a subscriber may hold unsent: one pre-block of the largest kind, or several small
- * ones. */
-#define EXPORT_BYTES_AHEAD_MAX (4u * 1024u * 1024u)
-
-/* A place for pre-block `index` between its want and its sending. */
-struct place {
-    struct buffer *subdag; /* NULL until it came */
-};
-
 /* Invariants: begin <= next_want <= begin + API_EXPORT_AHEAD_MAX, where begin is `next_send`, the
- * lowest index not given to gRPC; places of [next_send, next_want) are wanted, at index % AHEAD. */
+ * lowest index not given to gRPC; places of [next_send, next_want) are at index % AHEAD, NULL where the
+ * want was not answered yet: `unanswered` of them. */
 struct exported {
     struct call *call;
     struct link link; /* in api->exports */
@@ -31,10 +34,11 @@ struct exported {
     bool opened; /* the request was read */
     uint64_t next_send;
     uint64_t next_want;
-    size_t held_bytes; /* in places */
-    size_t last_bytes; /* of the newest answer: what the next ones are expected to be */
-    uint64_t sent_us;  /* when gRPC was given the message it has in hand */
-    struct place places[API_EXPORT_AHEAD_MAX];
+    uint32_t unanswered;
+    size_t held_bytes;     /* in places */
+    size_t expected_bytes; /* of the next answers, each; 0: nothing was answered yet */
+    uint64_t sent_us;      /* when gRPC was given the message it has in hand */
+    struct buffer *places[API_EXPORT_AHEAD_MAX];
 };
 
 static uint64_t tip_of(const struct api *api, bool certified)
@@ -44,18 +48,18 @@ static uint64_t tip_of(const struct api *api, bool certified)
 
 /* ---- wants ----------------------------------------------------------------------------------- */
 
-/* Asks the loop, unless it was asked already. Places of subscribers that left may still fill the
- * table: then the want is made up for when an answer comes. */
-static void want(struct api *api, uint64_t index, bool certified)
+/* Asks the loop, unless it was asked already. False when the table is full, which wants of subscribers
+ * that left may cause: then it is made up for when an answer comes. */
+static bool want(struct api *api, uint64_t index, bool certified)
 {
     struct want *free_entry = NULL;
-    for (size_t i = 0; i < sizeof api->wants / sizeof api->wants[0]; i++) {
+    for (size_t i = 0; i < API_WANTS_MAX; i++) {
         struct want *entry = &api->wants[i];
-        if (entry->index == index && entry->certified == certified) return;
+        if (entry->index == index && entry->certified == certified) return true;
         if (entry->index == 0) free_entry = entry;
     }
     if (free_entry == NULL) api->wants_missed = true;
-    if (free_entry == NULL) return;
+    if (free_entry == NULL) return false;
     *free_entry = (struct want){index, certified};
     struct api_request *request = calloc(1, sizeof *request);
     CHECK(request != NULL);
@@ -63,11 +67,12 @@ static void want(struct api *api, uint64_t index, bool certified)
     request->index = index;
     request->certified = certified;
     api_request(api, request);
+    return true;
 }
 
 static void want_answered(struct api *api, uint64_t index, bool certified)
 {
-    for (size_t i = 0; i < sizeof api->wants / sizeof api->wants[0]; i++) {
+    for (size_t i = 0; i < API_WANTS_MAX; i++) {
         struct want *entry = &api->wants[i];
         if (entry->index == index && entry->certified == certified) entry->index = 0;
     }
@@ -75,17 +80,33 @@ static void want_answered(struct api *api, uint64_t index, bool certified)
 
 /* ---- one subscriber -------------------------------------------------------------------------- */
 
-static struct place *place_of(struct exported *export, uint64_t index)
+static struct buffer **place_of(struct exported *export, uint64_t index)
 {
     return &export->places[index % API_EXPORT_AHEAD_MAX];
 }
 
+static void hold(struct exported *export, const struct buffer *subdag)
+{
+    export->held_bytes += subdag->len;
+    export->call->api->counters.exports_held_bytes += subdag->len;
+}
+
+static void let_go(struct exported *export, const struct buffer *subdag)
+{
+    CHECK(export->held_bytes >= subdag->len);
+    export->held_bytes -= subdag->len;
+    export->call->api->counters.exports_held_bytes -= subdag->len;
+}
+
 static bool has_room(const struct exported *export)
 {
-    uint64_t ahead = export->next_want - export->next_send;
-    if (ahead >= API_EXPORT_AHEAD_MAX) return false;
-    return ahead == 0 ||
-           export->held_bytes + (ahead + 1) * export->last_bytes <= EXPORT_BYTES_AHEAD_MAX;
+    const uint64_t ahead = export->next_want - export->next_send;
+    const uint64_t unanswered = export->unanswered;
+    if (ahead == 0) return true;
+    if (ahead == API_EXPORT_AHEAD_MAX || export->expected_bytes == 0) return false;
+    if (unanswered >= API_WANTS_MAX / export->call->api->exports_count) return false;
+    return export->held_bytes + (unanswered + 1) * export->expected_bytes <=
+           API_EXPORT_AHEAD_BYTES_MAX;
 }
 
 static void refuse_below(struct exported *export)
@@ -97,20 +118,45 @@ static void refuse_below(struct exported *export)
     call_finish(export->call, GRPC_STATUS_OUT_OF_RANGE, text, NULL);
 }
 
-/* Wants what it may. Places that were not answered are asked for again, as their want may have
- * found no room in the table. */
+/* Wants what it may. */
 static void want_more(struct exported *export)
 {
     struct api *api = export->call->api;
     uint64_t tip = tip_of(api, export->certified);
     while (export->next_want >= api->oldest && export->next_want <= tip && has_room(export)) {
-        *place_of(export, export->next_want) = (struct place){NULL};
+        if (!want(api, export->next_want, export->certified)) return;
+        *place_of(export, export->next_want) = NULL;
         export->next_want++;
+        export->unanswered++;
     }
-    for (uint64_t index = export->next_send; index < export->next_want; index++) {
-        if (place_of(export, index)->subdag == NULL && index >= api->oldest)
-            want(api, index, export->certified);
+}
+
+/* Wants nothing from `index` on any more. */
+static void give_back(struct exported *export, uint64_t index)
+{
+    for (uint64_t i = index; i < export->next_want; i++) {
+        struct buffer **place = place_of(export, i);
+        if (*place == NULL) export->unanswered--;
+        if (*place != NULL) let_go(export, *place);
+        buffer_unref(*place);
+        *place = NULL;
     }
+    export->next_want = index;
+}
+
+/* Takes an answer, unless that would be too much. */
+static void take(struct exported *export, uint64_t index, struct buffer *subdag)
+{
+    const size_t faded = export->expected_bytes - export->expected_bytes / 16;
+    export->expected_bytes = subdag->len > faded ? subdag->len : faded;
+    if (index != export->next_send &&
+        export->held_bytes + subdag->len > API_EXPORT_AHEAD_BYTES_MAX) {
+        give_back(export, index);
+        return;
+    }
+    *place_of(export, index) = buffer_ref(subdag);
+    hold(export, subdag);
+    export->unanswered--;
 }
 
 static void unref_subdag(void *subdag)
@@ -119,13 +165,13 @@ static void unref_subdag(void *subdag)
     buffer_unref(subdag);
 }
 
-static void send_subdag(struct exported *export, struct place *place)
+static void send_subdag(struct exported *export, struct buffer **place)
 {
     struct api *api = export->call->api;
-    struct buffer *subdag = place->subdag;
-    place->subdag = NULL;
+    struct buffer *subdag = *place;
+    *place = NULL;
     export->next_send++;
-    export->held_bytes -= subdag->len;
+    let_go(export, subdag);
     export->sent_us = api->now_us;
     api->counters.exported++;
     api->counters.exported_bytes += subdag->len;
@@ -141,8 +187,8 @@ static void send_next(struct exported *export)
 {
     if (!export->opened) return;
     if (!export->call->sending) {
-        struct place *place = place_of(export, export->next_send);
-        if (export->next_send < export->next_want && place->subdag != NULL) {
+        struct buffer **place = place_of(export, export->next_send);
+        if (export->next_send < export->next_want && *place != NULL) {
             send_subdag(export, place);
         } else if (export->next_send < export->call->api->oldest) {
             refuse_below(export);
@@ -187,8 +233,9 @@ static void on_request(struct call *call, grpc_byte_buffer *message)
 static void on_end(struct call *call)
 {
     struct exported *export = call->state;
-    for (size_t i = 0; i < API_EXPORT_AHEAD_MAX; i++)
-        buffer_unref(export->places[i].subdag);
+    give_back(export, export->next_send);
+    CHECK(export->held_bytes == 0);
+    CHECK(export->unanswered == 0);
     link_remove(&export->link);
     call->api->exports_count--;
     free(export);
@@ -258,8 +305,7 @@ static void give(struct exported *export, const void *argument)
     const struct answer *answer = argument;
     if (export->certified != answer->certified) return;
     if (answer->index < export->next_send || answer->index >= export->next_want) return;
-    struct place *place = place_of(export, answer->index);
-    if (place->subdag != NULL) return;
+    if (*place_of(export, answer->index) != NULL) return;
     if (answer->subdag == NULL) {
         if (answer->index < export->call->api->oldest) return; /* send_next ends it in its turn */
         char text[TEXT_BYTES];
@@ -267,9 +313,7 @@ static void give(struct exported *export, const void *argument)
         call_finish(export->call, GRPC_STATUS_INTERNAL, text, NULL);
         return;
     }
-    place->subdag = buffer_ref(answer->subdag);
-    export->held_bytes += answer->subdag->len;
-    export->last_bytes = answer->subdag->len;
+    take(export, answer->index, answer->subdag);
     send_next(export);
 }
 

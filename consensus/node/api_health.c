@@ -1,5 +1,5 @@
-/* grpc.health.v1.Health on both ports. Whoever serves the committed history serves it also while
- * the node is not ready to take submissions. */
+/* grpc.health.v1.Health on both ports. The node as a whole and its submissions follow its readiness, there
+ * and back; whoever serves the committed history serves it also meanwhile. */
 #include <stdlib.h>
 
 #include "consensus/node/api_internal.h"
@@ -26,8 +26,8 @@ static serving_status status_of(const struct port *port, const char *service)
         known = strcmp(*name, service) == 0;
     if (!known) return STATUS(SERVICE_UNKNOWN);
     bool serves = !api->stopping;
-    bool needs_ready = service[0] == '\0' || strstr(service, "Transactions") != NULL;
-    if (needs_ready && !api->ready) serves = false;
+    bool follows_node = service[0] == '\0' || strstr(service, "Transactions") != NULL;
+    if (follows_node && !api->serving) serves = false;
     return serves ? STATUS(SERVING) : STATUS(NOT_SERVING);
 }
 

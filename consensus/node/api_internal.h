@@ -17,10 +17,8 @@
 /* Calls accepted ahead on each port, so that a burst does not wait for a turn of the queue each. */
 #define PORT_ACCEPTS 16u
 
-/* Requests that the loop has not taken yet: batches in flight, those of one message more, and one
- * want for each pre-block a subscriber may hold. */
-#define API_REQUESTS_MAX \
-    (API_BATCHES_IN_FLIGHT_MAX + API_MESSAGE_BATCHES_MAX + API_EXPORTS_MAX * API_EXPORT_AHEAD_MAX)
+/* Requests that the loop has not taken yet: batches in flight, those of one message more, and wants. */
+#define API_REQUESTS_MAX (API_BATCHES_IN_FLIGHT_MAX + API_MESSAGE_BATCHES_MAX + API_WANTS_MAX)
 
 /* ---- ports ----------------------------------------------------------------------------------- */
 
@@ -117,6 +115,7 @@ struct api {
     struct api_tls *tls;   /* NULL: plain */
     uint64_t now_us;       /* of this turn */
     bool ready;
+    bool serving;
     bool stopping;
     bool closing;
     /* api_submit.c */
@@ -127,7 +126,7 @@ struct api {
     /* api_export.c */
     struct link exports;
     unsigned exports_count;
-    struct want wants[API_EXPORTS_MAX * API_EXPORT_AHEAD_MAX];
+    struct want wants[API_WANTS_MAX];
     bool wants_missed; /* some want found no entry */
     uint64_t oldest;
     uint64_t made;

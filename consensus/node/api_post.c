@@ -11,6 +11,7 @@ enum command_kind {
     COMMAND_ITEM,
     COMMAND_GONE,
     COMMAND_READY,
+    COMMAND_SERVING,
     COMMAND_PRESSED,
     COMMAND_ACCESS,
     COMMAND_STOP,
@@ -60,6 +61,9 @@ static void run_command(struct queue_tag *tag, bool ok)
         break;
     case COMMAND_READY:
         api->ready = command->on;
+        break;
+    case COMMAND_SERVING:
+        api->serving = command->on;
         health_on_change(api);
         break;
     case COMMAND_PRESSED:
@@ -170,6 +174,13 @@ void api_set_ready(struct api *api, bool ready)
 {
     struct command *command = make_command(api, COMMAND_READY);
     command->on = ready;
+    post(command);
+}
+
+void api_set_serving(struct api *api, bool serving)
+{
+    struct command *command = make_command(api, COMMAND_SERVING);
+    command->on = serving;
     post(command);
 }
 

@@ -4,10 +4,6 @@
 
 #include "common/log.h"
 
-/* Wants being read, and those that found no room with the storage thread and are tried again. The
- * API bounds them: every stream has at most API_EXPORT_AHEAD_MAX. */
-#define WANTS_MAX (API_EXPORTS_MAX * API_EXPORT_AHEAD_MAX)
-
 /* Repairs for one want; a pre-block has no more batches, so further ones mend nothing. */
 #define WANT_REPAIRS_MAX PREBLOCK_BATCHES_MAX
 
@@ -20,12 +16,13 @@ struct want {
     struct digest lacking;
 };
 
+/* Wants being read, and those that found no room with the storage thread and are tried again. */
 struct exports {
     struct exports_options options;
     uint64_t oldest;
     uint64_t made;
     uint64_t certified;
-    struct want wants[WANTS_MAX];
+    struct want wants[API_WANTS_MAX];
     size_t wants_count;
 };
 
@@ -106,7 +103,7 @@ void exports_want(struct exports *exports, uint64_t index, bool certified)
 {
     for (size_t i = 0; i < exports->wants_count; i++)
         if (exports->wants[i].index == index && exports->wants[i].certified == certified) return;
-    if (exports->wants_count == WANTS_MAX) {
+    if (exports->wants_count == API_WANTS_MAX) {
         api_post_gone(exports->options.api, index, certified, exports->oldest);
         return;
     }

@@ -311,7 +311,7 @@ static void on_repaired(void *context, const struct digest *digest, bool back)
 
 /* ---- housekeeping ---------------------------------------------------------------------------- */
 
-/* Once a second: repairs; retention by count of pre-blocks and by bytes of the batch log. */
+/* Once a second: repairs; retention by count of pre-blocks and by bytes of the batch log; health. */
 static void on_housekeeping(evutil_socket_t fd, short what, void *context)
 {
     struct node *node = context;
@@ -333,6 +333,7 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *context)
         oldest += kept / 20;
     }
     if (oldest > exports_oldest(node->exports)) (void)storage_submit_retain(node->client, oldest);
+    (void)node_readiness(node);
     on_turn_end(-1, 0, node);
 }
 

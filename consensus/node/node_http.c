@@ -10,32 +10,6 @@
 /* Rounds that one /dag answer shows at the most. */
 #define DAG_ROUNDS_SHOWN 32u
 
-/* A node is ready when it is in step with its peers; this many rounds are simply on their way. */
-#define LAG_ROUNDS_READY 4u
-
-static uint64_t lag_of(const struct core_status *status)
-{
-    uint64_t behind = u64_minus(status->peer_round, status->quorum_round);
-    return behind <= LAG_ROUNDS_READY ? 0 : behind;
-}
-
-/* Ready once, and with enough members in reach to go on: a node that lost them must not look well. */
-static bool is_ready(struct node *node)
-{
-    const struct committee *committee = &node->options.committee->committee;
-    struct authority_set reached = {0};
-
-    if (!node->ready) return false;
-    authority_set_add(&reached, node->options.self);
-    for (uint32_t i = 0; i < committee->count; i++) {
-        struct mesh_peer_status peer;
-        if (i == node->options.self) continue;
-        mesh_get_peer(&peer, node->mesh, (authority_t)i);
-        if (peer.up) authority_set_add(&reached, (authority_t)i);
-    }
-    return committee_stake(committee, &reached) >= committee->quorum;
-}
-
 /* ---- metrics --------------------------------------------------------------------------------- */
 
 struct metrics {
@@ -82,11 +56,12 @@ static void core_metrics(struct metrics *metrics, struct node *node)
     gauge(metrics, "dsn_preblock_index", (double)status.preblock_index);
     gauge(metrics, "dsn_preblock_certified_index", (double)status.certified_index);
     gauge(metrics, "dsn_checkpoint_sequence", (double)status.checkpoint);
-    gauge(metrics, "dsn_lag_rounds", (double)lag_of(&status));
+    gauge(metrics, "dsn_lag_rounds", (double)readiness_lag_rounds(&status));
+    gauge(metrics, "dsn_lag_preblocks", (double)readiness_lag_preblocks(&status));
     gauge(metrics, "dsn_missing_batches", (double)status.missing_batches);
     gauge(metrics, "dsn_unnamed_bytes", (double)status.unnamed_bytes);
     gauge(metrics, "dsn_unordered_bytes", (double)status.unordered_bytes);
-    gauge(metrics, "dsn_ready", is_ready(node));
+    gauge(metrics, "dsn_ready", node_readiness(node).kind == READINESS_READY);
     fprintf(metrics->stream, "# TYPE dsn_refused_total counter\n");
     for (int i = 0; i < CORE_REFUSALS; i++)
         fprintf(metrics->stream, "dsn_refused_total{reason=\"%s\"} %llu\n", reasons[i],
@@ -122,6 +97,7 @@ static void worker_metrics(struct metrics *metrics, struct node *node)
     counter(metrics, "dsn_submissions_unavailable_total", (double)api.refused_unavailable);
     gauge(metrics, "dsn_bytes_in_flight", (double)api.bytes_in_flight);
     gauge(metrics, "dsn_exporter_clients", (double)api.exports);
+    gauge(metrics, "dsn_exporter_held_bytes", (double)api.exports_held_bytes);
     counter(metrics, "dsn_exported_total", (double)api.exported);
     counter(metrics, "dsn_exporter_cut_total", (double)api.exports_cut);
     counter(metrics, "dsn_submissions_slowed_total", (double)api.slowed);
@@ -183,20 +159,15 @@ static void get_healthz(void *context, struct http_request *request)
 
 static void get_readyz(void *context, struct http_request *request)
 {
-    struct node *node = context;
-    struct core_status status;
-    uint64_t lag;
+    const struct readiness readiness = node_readiness(context);
+    char text[READINESS_TEXT_BYTES];
 
-    core_get_status(node->core, &status);
-    lag = lag_of(&status);
-    if (!is_ready(node))
-        http_reply_error(request, 503, "not_ready", "%s",
-                         status.syncing ? "catching up with peers"
-                                        : "waiting for a quorum of peers");
-    else if (lag > 0)
-        http_reply_error(request, 503, "lagging", "%llu rounds behind", (unsigned long long)lag);
-    else
+    if (readiness.kind == READINESS_READY) {
         http_reply(request, 200, "text/plain", "ready\n", 6);
+        return;
+    }
+    readiness_text(text, &readiness);
+    http_reply_error(request, 503, readiness_code(&readiness), "%s", text);
 }
 
 /* ---- status ---------------------------------------------------------------------------------- */
@@ -246,7 +217,7 @@ static void get_status(void *context, struct http_request *request)
     json_object_set_new(json, "name", json_string(file->entries[node->options.self].name));
     json_object_set_new(json, "committee", json_string(hex));
     json_object_set_new(json, "version", json_string(DSN_VERSION));
-    json_object_set_new(json, "ready", json_boolean(is_ready(node)));
+    json_object_set_new(json, "ready", json_boolean(node_readiness(node).kind == READINESS_READY));
     json_object_set_new(json, "syncing", json_boolean(status.syncing));
     put(json, "round", status.round);
     put(json, "quorum_round", status.quorum_round);
@@ -257,7 +228,8 @@ static void get_status(void *context, struct http_request *request)
     put(json, "ordering_sequence", status.ordering_sequence);
     put(json, "checkpoint_sequence", status.checkpoint);
     put(json, "oldest_index", exports_oldest(node->exports));
-    put(json, "lag", lag_of(&status));
+    put(json, "lag", readiness_lag_rounds(&status));
+    put(json, "lag_preblocks", readiness_lag_preblocks(&status));
     put(json, "missing_batches", status.missing_batches);
     put(json, "uptime_s", (node_now_us() - node->started_us) / 1000000u);
     put(json, "store_bytes", storage.store_bytes);

@@ -1,5 +1,5 @@
 /* The parts of a node, for the files that make it up (node.c, node_perform.c, node_recover.c,
- * node_http.c). Nobody else includes this. */
+ * node_http.c, node_ready.c). Nobody else includes this. */
 #ifndef CONSENSUS_NODE_NODE_INTERNAL_H
 #define CONSENSUS_NODE_NODE_INTERNAL_H
 
@@ -10,6 +10,7 @@
 #include "consensus/node/exports.h"
 #include "consensus/node/node.h"
 #include "consensus/node/outbox.h"
+#include "consensus/node/readiness.h"
 #include "consensus/node/serve.h"
 #include "consensus/node/worker.h"
 
@@ -44,7 +45,8 @@ struct node {
     uint64_t token;            /* of that batch; commits are numbered from 1 */
     uint64_t durable;          /* highest commit known durable */
     bool pressed;
-    bool ready;
+    bool ready;   /* the core said so, once */
+    bool serving; /* what the gRPC health service was told last */
     bool stopping;
     bool restarts; /* the stop is to be followed by a start */
     enum status result;
@@ -66,6 +68,9 @@ void node_perform(struct node *node, const struct core_action *action);
 
 /* A SEND or BROADCAST whose message is in `frame` already. */
 void node_send(struct node *node, const struct core_action *action, struct buffer *frame);
+
+/* Is it ready now? The gRPC health service is told when that changed. */
+struct readiness node_readiness(struct node *node);
 
 /* Stops the loop with a result; logs `why` once. */
 void node_stop(struct node *node, enum status result, const char *why);

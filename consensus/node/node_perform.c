@@ -46,6 +46,7 @@ static void perform_ready(struct node *node)
     if (node->ready) return;
     node->ready = true;
     api_set_ready(node->api, true);
+    (void)node_readiness(node);
     log_info("node: ready");
 }
 

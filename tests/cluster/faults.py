@@ -14,6 +14,7 @@ from harness import (TRANSACTIONS, Cluster, Process, check, check_delivered, che
                      check_one_vertex_per_slot, check_same, main, pressure, step, until)
 
 ALL = range(1, 8)
+PREBLOCKS_READY = 128  # a node that is ready is at most so many behind (readiness.h)
 
 
 class Loaded:
@@ -94,8 +95,12 @@ def a_node_is_wiped(cluster, listener):
     check(len(lines) == 1 and "--init" in lines[0] and "--rejoin" in lines[0] and str(cluster.data(7)) in lines[0],
           f"a wiped node's refusal: {refused.stderr!r}")
     check(not cluster.data(7).exists() or not any(cluster.data(7).iterdir()), "a refused start left files")
+    top = index_of(cluster, 1)
     begun = time.monotonic()
     cluster.start(7, "--rejoin")
+    cluster.wait_ready([7])
+    own = index_of(cluster, 7)
+    check(own >= top - PREBLOCKS_READY, f"node 7 is ready with {own} pre-blocks, the others had {top} before its start")
     until(lambda: cluster.is_ready(7) and cluster.status(7)["lag"] == 0, 30,
           lambda: f"node 7 has rejoined: {cluster.get(7, '/readyz')} {cluster.status(7)}")
     step(f"node 7 was wiped and is ready again after {time.monotonic() - begun:.2f} s: {lines[0]}")

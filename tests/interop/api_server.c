@@ -55,6 +55,7 @@ static void serve(struct api *api, unsigned long preblocks, unsigned long oldest
         memory_loop_make(loop, 3, 100);
     memory_loop_prune(loop, oldest);
     api_set_ready(api, true);
+    api_set_serving(api, true);
     (void)printf("export 127.0.0.1:%u transactions 127.0.0.1:%u\n", api_export_port(api),
                  api_transactions_port(api));
     (void)fflush(stdout);

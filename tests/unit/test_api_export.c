@@ -318,6 +318,87 @@ static void export_streams_share_wants_and_are_bounded(void **unused)
     close_world(&world);
 }
 
+/* Runs the loop side until nothing moves any more: the reader takes nothing, so that is soon. */
+static void settle(struct world *world)
+{
+    struct api_counters before;
+    struct api_counters after = api_counters_of(world);
+    uint64_t wants;
+    do {
+        before = after;
+        wants = world->loop->wants;
+        for (int i = 0; i < 20; i++)
+            memory_loop_turn(world->loop, 5);
+        after = api_counters_of(world);
+    } while (after.exported != before.exported || world->loop->wants != wants);
+}
+
+/* Small pre-blocks are read as many ahead as there are places, so that their way through the node costs
+ * the reader no time. */
+static void export_reads_many_small_preblocks_ahead(void **unused)
+{
+    (void)unused;
+    struct world world = open_world(NULL);
+    for (int i = 0; i < 600; i++)
+        memory_loop_make(world.loop, 1, 20000);
+    struct client_export *export = open_export(&world, 0, false);
+    settle(&world);
+    struct api_counters counters = api_counters_of(&world);
+    assert_true(counters.exported < 500);
+    assert_int_equal(world.loop->wants, counters.exported + API_EXPORT_AHEAD_MAX);
+    assert_in_range(counters.exports_held_bytes, 64 * 20000, 64 * 21000);
+    expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    expect_ids(&world, 1, 600);
+    assert_int_equal(world.loop->wants, 600);
+    end_export(&world, export);
+    close_world(&world);
+}
+
+/* Large ones are not: bytes count. One that is larger than the bound comes all the same, in its turn. */
+static void export_reads_few_large_preblocks_ahead(void **unused)
+{
+    (void)unused;
+    struct world world = open_world(NULL);
+    for (int i = 0; i < 40; i++)
+        memory_loop_make(world.loop, 6, 200000);
+    memory_loop_make(world.loop, 30, 200000);
+    struct client_export *export = open_export(&world, 0, false);
+    settle(&world);
+    struct api_counters counters = api_counters_of(&world);
+    assert_true(counters.exported < 36);
+    assert_int_equal(world.loop->wants, counters.exported + 3); /* of 1.2 MB each */
+    expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    expect_ids(&world, 1, 41);
+    assert_in_range(world.loop->wants, 41, 43);
+    end_export(&world, export);
+    assert_int_equal(api_counters_of(&world).exports_held_bytes, 0);
+    close_world(&world);
+}
+
+/* The first is small, so many are wanted, and they turn out to be large: what does not fit is not held, and
+ * comes later all the same. */
+static void export_holds_no_more_when_preblocks_grow(void **unused)
+{
+    (void)unused;
+    struct world world = open_world(NULL);
+    memory_loop_make(world.loop, 1, 10);
+    for (int i = 0; i < 69; i++)
+        memory_loop_make(world.loop, 5, 200000);
+    struct client_export *export = open_export(&world, 0, false);
+    expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    uint64_t most = 0;
+    for (uint64_t id = 1; id <= 70; id += 10) {
+        settle(&world);
+        most = u64_max(most, api_counters_of(&world).exports_held_bytes);
+        if (id == 1) assert_in_range(world.loop->wants, 1 + API_EXPORT_AHEAD_MAX, 80);
+        expect_ids(&world, id, id + 9);
+    }
+    assert_in_range(most, 3000000, API_EXPORT_AHEAD_BYTES_MAX + 1001000);
+    assert_in_range(world.loop->wants, 100, 2 * 70);
+    end_export(&world, export);
+    close_world(&world);
+}
+
 static void client_refuses_what_is_not_an_address(void **unused)
 {
     (void)unused;
@@ -364,6 +445,9 @@ int main(void)
         cmocka_unit_test(export_takes_no_id_out_of_turn),
         cmocka_unit_test(export_cuts_a_reader_that_stalls),
         cmocka_unit_test(export_streams_share_wants_and_are_bounded),
+        cmocka_unit_test(export_reads_many_small_preblocks_ahead),
+        cmocka_unit_test(export_reads_few_large_preblocks_ahead),
+        cmocka_unit_test(export_holds_no_more_when_preblocks_grow),
         cmocka_unit_test(client_refuses_what_is_not_an_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,6 +149,38 @@ static void stopped_node_catches_up(void **state)
     world_close(world);
 }
 
+/* A node that was away hears at once how far the others are, long before it has made what they have. */
+static void node_that_is_behind_knows_how_far(void **state)
+{
+    struct world_options options = world_options_default(4);
+    struct world *world = world_open(&options);
+    struct core_status status;
+    struct digest batches[3 * 60];
+
+    (void)state;
+    world_start_all(world);
+    world_run(world, 100000);
+    world_stop(world, 3);
+    const uint64_t before = world_delivered(world, 3);
+    for (uint32_t i = 0; i < 60; i++)
+        submit_round(world, batches + 3 * i, 0, 3);
+    world_run(world, 1000000);
+    const uint64_t last = world_certified(world, 0);
+    assert_true(last > before + 20);
+    world_start(world, 3, false);
+    core_get_status(world_core(world, 3), &status);
+    assert_int_equal(status.network_index, status.preblock_index);
+    world_run(world, 2 * options.delay_us + 1000);
+    core_get_status(world_core(world, 3), &status);
+    assert_int_equal(status.preblock_index, before);
+    assert_int_equal(status.network_index, last);
+    world_run(world, 6000000);
+    core_get_status(world_core(world, 3), &status);
+    assert_int_equal(status.preblock_index, last);
+    assert_int_equal(status.network_index, last);
+    world_close(world);
+}
+
 /* All lose their memory at once, in the middle of work. */
 static void all_restart_at_once(void **state)
 {
@@ -276,6 +308,7 @@ int main(void)
         cmocka_unit_test(unequal_stakes_commit_the_same),
         cmocka_unit_test(hidden_batch_is_fetched),
         cmocka_unit_test(stopped_node_catches_up),
+        cmocka_unit_test(node_that_is_behind_knows_how_far),
         cmocka_unit_test(all_restart_at_once),
         cmocka_unit_test(wiped_node_rejoins),
         cmocka_unit_test(partition_heals),

@@ -296,6 +296,44 @@ static void executed_batch_is_not_owed_to_who_names_it(void **state)
     world_close(world);
 }
 
+static uint64_t network_index(struct world *world, uint32_t node)
+{
+    struct core_status status;
+
+    core_get_status(world_core(world, node), &status);
+    return status.network_index;
+}
+
+/* One member says that it has made pre-blocks that nobody else has: no honest node takes itself for behind.
+ * Two that say so have an honest one among them. */
+static void one_member_cannot_claim_that_we_are_behind(void **state)
+{
+    struct world *world = open_world();
+    struct wire_attestation attestation = {.index = 1000000, .authority = HOSTILE};
+    const struct wire_position position = {.certified_index = 2000000};
+    uint8_t memory[256];
+    struct writer writer = writer_make(memory, sizeof memory);
+
+    (void)state;
+    const uint64_t before = network_index(world, 0);
+    wire_write_attestation(&writer, &attestation);
+    world_inject(world, 0, HOSTILE, writer_view(&writer));
+    writer = writer_make(memory, sizeof memory);
+    wire_write_position(&writer, &position);
+    world_inject(world, 0, HOSTILE, writer_view(&writer));
+    assert_int_equal(network_index(world, 0), before);
+    writer = writer_make(memory, sizeof memory);
+    wire_write_position(&writer, &(struct wire_position){.certified_index = 500});
+    world_inject(world, 0, 1, writer_view(&writer));
+    assert_int_equal(network_index(world, 0), 500);
+    attestation = (struct wire_attestation){.index = 700, .authority = 1};
+    writer = writer_make(memory, sizeof memory);
+    wire_write_attestation(&writer, &attestation);
+    world_inject(world, 0, 1, writer_view(&writer));
+    assert_int_equal(network_index(world, 0), 700);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +342,7 @@ int main(void)
         cmocka_unit_test(batch_cannot_be_kept_back_by_naming_it),
         cmocka_unit_test(evidence_is_bounded),
         cmocka_unit_test(who_passes_on_a_bad_signature_is_cut),
+        cmocka_unit_test(one_member_cannot_claim_that_we_are_behind),
         cmocka_unit_test(execution_takes_no_batch_from_a_vote),
         cmocka_unit_test(executed_batch_is_not_owed_to_who_names_it),
     };
