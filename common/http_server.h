@@ -12,8 +12,9 @@
  * A guard, if there is one, judges each request by its head, before its body is read (401, 403 or
  * 429; common/http_guard.h). With a TLS identity only TLS is spoken.
  *
- * Bounds: connections (at most half of the process's descriptors when the server is opened, so that files and
- * outgoing connections find some; when there is none left all the same, nobody is accepted for up to a second), header bytes, body bytes per route, the time in which a whole request must
+ * Bounds: connections (at most half of the process's descriptors when the server is opened, so that
+ * files and outgoing connections find some; when there is none left all the same, nobody is accepted
+ * for up to a second), header bytes, body bytes per route, the time in which a whole request must
  * arrive, the time in which a reply must be taken, and what waits unsent on a stream. Keep-alive,
  * pipelining, HEAD, Expect: 100-continue and HTTP/1.0 work; request bodies come with Content-Length
  * only. */
