@@ -203,12 +203,12 @@ static void entry_fill(struct batch_entry *entry, const struct batch_stored *sto
 }
 
 /* Where a missing batch goes when it has come. One that was sealed here is ours to name, unless an own
- * header did already (before a restart), or somebody's certified one. */
+ * header did already (before a restart), or somebody's certified one, or it was executed. */
 static enum batch_list arrival_list(const struct batch_table *table,
                                     const struct batch_entry *entry)
 {
     if (entry->pins > 0) return BATCH_LIST_PINNED;
-    if (entry->author != table->self || entry->was_named || entry->certified)
+    if (entry->author != table->self || entry->was_named || entry->certified || entry->executed)
         return BATCH_LIST_NAMED;
     return BATCH_LIST_NAMEABLE;
 }
@@ -222,6 +222,7 @@ static void entry_arrive(struct batch_table *table,
     struct batch_entry *entry = &table->entries[number];
 
     entry_fill(entry, stored);
+    entry->executed = entry->executed || stored->executed;
     entry->due_us = name_at_us;
     if (entry->pins > 0) {
         CHECK(table->missing_pinned > 0);
@@ -261,11 +262,12 @@ static void entry_adopt(struct batch_table *table,
     CHECK(entry->author != table->self);
     CHECK(stored->author == table->self);
     authority_set_add(&entry->holders, entry->author);
+    entry->executed = entry->executed || stored->executed;
     if (entry->list == BATCH_LIST_UNNAMED) {
         entry->due_us = name_at_us;
         batch_entry_move(table, number, BATCH_LIST_PINNED, false);
         entry_fill(entry, stored);
-        batch_entry_move(table, number, BATCH_LIST_NAMEABLE, false);
+        batch_entry_move(table, number, arrival_list(table, entry), false);
     } else {
         entry_fill(entry, stored);
     }
@@ -370,6 +372,16 @@ enum status batch_table_name(struct batch_table *table,
     return OK;
 }
 
+void batch_table_note_executed(struct batch_table *table, uint32_t number)
+{
+    struct batch_entry *entry = batch_table_entry(table, number);
+    bool waits = entry->list == BATCH_LIST_NAMEABLE || entry->list == BATCH_LIST_RENAME;
+
+    entry->executed = true;
+    if (waits) batch_entry_move(table, number, BATCH_LIST_NAMED, true);
+    CHECK(entry->list != BATCH_LIST_NAMEABLE);
+}
+
 void batch_table_pin(struct batch_table *table, uint32_t number)
 {
     struct batch_entry *entry = batch_table_entry(table, number);
@@ -449,6 +461,7 @@ void batch_table_make_nameable(struct batch_table *table, uint32_t number)
     struct batch_entry *entry = batch_table_entry(table, number);
 
     CHECK(entry->pins == 0);
+    CHECK(!entry->executed);
     CHECK(batch_entry_is_held(entry));
     entry->was_named = true;
     batch_entry_move(table, number, BATCH_LIST_NAMEABLE, true);
@@ -459,6 +472,7 @@ void batch_table_rename_later(struct batch_table *table, uint32_t number, uint64
     struct batch_entry *entry = batch_table_entry(table, number);
 
     CHECK(entry->pins == 0);
+    CHECK(!entry->executed);
     CHECK(batch_entry_is_held(entry));
     entry->due_us = due_us;
     batch_entry_move(table, number, BATCH_LIST_RENAME, false);
@@ -514,7 +528,7 @@ uint32_t batch_table_passed_by(const struct batch_table *table,
         const struct batch_entry *entry = &table->entries[number];
 
         if (entry->round > round && entry->round > ordered_round) return BATCH_NONE;
-        if (entry->author == table->self &&
+        if (entry->author == table->self && !entry->executed &&
             (entry->round <= ordered_round || (entry->round <= round && !entry->certified))) {
             return number;
         }
@@ -532,6 +546,16 @@ bool batch_table_is_full(const struct batch_table *table, authority_t author)
 uint64_t batch_table_missing(const struct batch_table *table)
 {
     return table->missing_pinned;
+}
+
+static void check_none_executed(const struct batch_table *table, enum batch_list list)
+{
+    uint32_t number = table->lists[list].first;
+
+    for (uint32_t scanned = 0; number != BATCH_NONE && scanned < BATCH_SCAN_MAX; scanned++) {
+        CHECK(!table->entries[number].executed);
+        number = table->entries[number].next;
+    }
 }
 
 void batch_table_check(const struct batch_table *table)
@@ -554,4 +578,6 @@ void batch_table_check(const struct batch_table *table)
     CHECK(counted - table->lists[BATCH_LIST_FREE].count == table->map.used);
     CHECK(table->lists[BATCH_LIST_FETCHING].count <= BATCH_FETCHES_MAX);
     CHECK(table->lag_bytes[table->self] == 0);
+    check_none_executed(table, BATCH_LIST_NAMEABLE);
+    check_none_executed(table, BATCH_LIST_RENAME);
 }

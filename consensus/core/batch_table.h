@@ -105,7 +105,7 @@ struct batch_entry {
     uint8_t list;          /* enum batch_list */
     bool looked_up;        /* MISSING: the local log was asked */
     bool certified;        /* a certified header names it */
-    bool executed; /* it was in the dedup window when a header named it: never named again here */
+    bool executed; /* batch_table_note_executed */
     bool acknowledged; /* own: stake Q has it */
     bool was_named;    /* own: some own header named it before */
 };
@@ -161,6 +161,7 @@ struct batch_stored {
     uint32_t transactions;
     uint64_t created_at;
     bool streamed;
+    bool executed; /* the store says so */
 };
 
 /* A batch became durable here while the node was in `round`. An own new batch becomes nameable, at
@@ -182,6 +183,10 @@ enum status batch_table_name(struct batch_table *table,
                              round_t round,
                              uint64_t fetch_at_us);
 
+/* The batch was executed, though something still asks for it: it is never named (again) by us. The dedup
+ * window passes, so whoever learns of it says so while it is known. */
+void batch_table_note_executed(struct batch_table *table, uint32_t entry);
+
 /* An ordering record took the batch: it is never given up and not named again until it is unpinned.
  * `certified` names of the same batch must come first (batch_table_name). */
 void batch_table_pin(struct batch_table *table, uint32_t entry);
@@ -198,7 +203,7 @@ uint64_t batch_table_quorum_lag(const struct batch_table *table);
 /* Own bytes acknowledged by stake Q since the last call. */
 uint64_t batch_table_take_acked(struct batch_table *table);
 
-/* The batch may be named (again) by us: in front when it was named before. Not for pinned ones. */
+/* The batch may be named (again) by us: in front when it was named before. Not for pinned and executed ones. */
 void batch_table_make_nameable(struct batch_table *table, uint32_t entry);
 
 /* The same for another's, at `due_us`, unless it is ordered first. */
@@ -243,8 +248,8 @@ uint32_t batch_table_stale_named(const struct batch_table *table,
                                  round_t round,
                                  uint64_t now_us);
 
-/* An own batch that only headers of `round` or below name and that no certified one names, or that
- * only headers of `ordered_round` or below name, certified or not; or BATCH_NONE. */
+/* An own batch, not executed, that only headers of `round` or below name and that no certified one names, or
+ * that only headers of `ordered_round` or below name, certified or not; or BATCH_NONE. */
 uint32_t batch_table_passed_by(const struct batch_table *table,
                                round_t round,
                                round_t ordered_round);

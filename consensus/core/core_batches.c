@@ -58,7 +58,7 @@ void core_name_batches(struct core *core, const struct header *header, const str
         }
         /* It may leave the dedup window before this header is collected unordered. */
         if (orderer_executed(core->orderer, &info->digest))
-            batch_table_entry(&core->batches, number)->executed = true;
+            batch_table_note_executed(&core->batches, number);
         if (quorum != NULL) note_certified(core, number, quorum);
         core_look_up(core, number);
     }
@@ -109,7 +109,8 @@ void core_batch_stored(struct core *core, const struct core_event *event)
                                   .bytes = event->batch.bytes,
                                   .transactions = event->batch.transactions,
                                   .created_at = event->batch.created_at,
-                                  .streamed = event->batch.streamed};
+                                  .streamed = event->batch.streamed,
+                                  .executed = event->batch.executed};
     uint32_t number = batch_table_find(&core->batches, &stored.digest);
     const struct batch_entry *entry;
     enum status status;
@@ -117,8 +118,10 @@ void core_batch_stored(struct core *core, const struct core_event *event)
     CHECK(event->peer < core->committee->count);
     CHECK(stored.bytes >= 1);
     acknowledge(core, event);
-    /* Executed already, or found in the log for somebody who does not wait any more. */
-    if (number == BATCH_NONE && orderer_executed(core->orderer, &stored.digest)) {
+    /* Executed already, or found in the log for somebody who does not wait any more. What a header names may have
+     * been executed by an anchor that left the dedup window since: the store knows. */
+    stored.executed = stored.executed || orderer_executed(core->orderer, &stored.digest);
+    if (number == BATCH_NONE && stored.executed) {
         if (stored.author == core->self) promise(core, &stored.digest, stored.worker);
         return;
     }
@@ -131,18 +134,13 @@ void core_batch_stored(struct core *core, const struct core_event *event)
     }
     if (status != OK) return;
     core->candidates_dirty = true;
-    /* Equal bytes of somebody else were certified before ours were stored. */
-    if (stored.author == core->self && batch_table_entry(&core->batches, number)->certified)
-        promise(core, &stored.digest, stored.worker);
-    /* Found in the log at a start, for a header that was collected before it. What such a header names may
-     * have been executed by an anchor that left the dedup window since: the store knows. */
     entry = batch_table_entry(&core->batches, number);
-    if (entry->list != BATCH_LIST_NAMED || entry->round > dag_gc_round(core->dag)) return;
-    if (event->batch.executed) {
-        batch_table_forget(&core->batches, number);
-    } else {
+    /* Equal bytes of somebody else were certified before ours were stored. */
+    if (stored.author == core->self && (entry->certified || entry->executed))
+        promise(core, &stored.digest, stored.worker);
+    /* Found in the log at a start, for a header that was collected before it. */
+    if (entry->list == BATCH_LIST_NAMED && entry->round <= dag_gc_round(core->dag))
         settle_collected(core, number);
-    }
 }
 
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader)

@@ -14,6 +14,22 @@ static void persist_certificate(struct core *core,
                  core_written(core, &writer));
 }
 
+/* True when we would know the own header of this round, if we ever made one. */
+static bool would_know_own(const struct core *core, round_t round)
+{
+    if (round > core->proposer.highest) return true;
+    return voter_would_know(&core->voter, round, dag_gc_round(core->dag)) &&
+           round + CERTIFIER_ROUNDS > core_quorum_round(core) + 2;
+}
+
+static bool is_own_header(const struct core *core, round_t round, const struct digest *digest)
+{
+    const struct certifier_slot *slot = certifier_slot(&core->certifier, round, core->self);
+
+    if (core->own_header.round == round) return digest_equal(&core->own_digest, digest);
+    return slot != NULL && certifier_find(slot, digest) != NULL;
+}
+
 /* A quorum with our own valid signature on a header we have no record of: we signed it in a past
  * that the store does not know, or somebody has our key. */
 static void check_own_signature(struct core *core,
@@ -30,9 +46,8 @@ static void check_own_signature(struct core *core,
     }
     if (!signed_by_us) return;
     if (header->author == core->self) {
-        if (header->round > core->proposer.highest) {
+        if (would_know_own(core, header->round) && !is_own_header(core, header->round, digest))
             core_alarm(core, "a certificate of a header signed with our key that we did not make");
-        }
         return;
     }
     if (record != NULL && digest_equal(&record->header, digest)) return;

@@ -75,8 +75,6 @@ static void check_certificate(struct sim_node *node, struct bytes value)
     header_digest(&digest, header);
     known = slot_map_get(known_of(node), slot_key(header->round, header->author));
     if (known != NULL && digest_equal(known, &digest)) return;
-    /* One that proposed anew for a round does not compare its header with the certified one. */
-    if (known != NULL && header->author == node->index) return;
     world_fail(
         node->world, FAILURE_SAFETY,
         "node %u keeps a certificate of header %u@%llu with a signature of its own that it does "
