@@ -105,9 +105,9 @@ struct batch_entry {
     uint8_t list;          /* enum batch_list */
     bool looked_up;        /* MISSING: the local log was asked */
     bool certified;        /* a certified header names it */
-    bool executed; /* batch_table_note_executed */
-    bool acknowledged; /* own: stake Q has it */
-    bool was_named;    /* own: some own header named it before */
+    bool executed;         /* batch_table_note_executed */
+    bool acknowledged;     /* own: stake Q has it */
+    bool was_named;        /* own: some own header named it before */
 };
 
 struct batch_queue {

@@ -240,6 +240,9 @@ static void handle(struct core *core, const struct core_event *event)
     case CORE_EVENT_BATCH_STORED:
         core_batch_stored(core, event);
         break;
+    case CORE_EVENT_BATCH_LOST:
+        core_batch_lost(core, &event->batch.digest);
+        break;
     }
 }
 

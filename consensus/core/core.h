@@ -91,6 +91,7 @@ enum core_event_kind {
     CORE_EVENT_PEER_DOWN,    /* it went down */
     CORE_EVENT_BATCH_STORED, /* a batch is durable here: own, received, fetched, or found in the log
                               */
+    CORE_EVENT_BATCH_LOST,   /* a stored batch has rotted, and no peer has it */
 };
 
 struct core_event {
@@ -99,7 +100,7 @@ struct core_event {
     uint64_t wall_ms;     /* wall clock, ms since the Unix epoch; may jump */
     authority_t peer;     /* MESSAGE, PEER_UP, PEER_DOWN: who; BATCH_STORED: the batch's author */
     struct bytes message; /* MESSAGE; alive until the step returns */
-    struct {              /* BATCH_STORED */
+    struct {              /* BATCH_STORED; BATCH_LOST: the digest */
         struct digest digest;
         uint32_t worker;
         uint32_t bytes;        /* canonical size */

@@ -143,6 +143,20 @@ void core_batch_stored(struct core *core, const struct core_event *event)
         settle_collected(core, number);
 }
 
+/* A header that names it is never certified, because nobody can vote for it: an own batch must not be in the next
+ * one, and the next, or this member is silent for ever. What is certified or ordered somebody has. */
+void core_batch_lost(struct core *core, const struct digest *digest)
+{
+    uint32_t number = batch_table_find(&core->batches, digest);
+    const struct batch_entry *entry;
+
+    if (number == BATCH_NONE) return;
+    entry = batch_table_entry(&core->batches, number);
+    if (!batch_entry_is_held(entry) || entry->pins > 0 || entry->certified) return;
+    if (entry->author == core->self) drop(core, digest, entry->worker);
+    batch_table_forget(&core->batches, number);
+}
+
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader)
 {
     struct digest digest;

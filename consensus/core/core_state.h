@@ -368,6 +368,7 @@ uint64_t core_propose(struct core *core);
 /* ---- core_batches.c -------------------------------------------------------------------------- */
 
 void core_batch_stored(struct core *core, const struct core_event *event);
+void core_batch_lost(struct core *core, const struct digest *digest);
 void core_recv_batch_ack(struct core *core, authority_t peer, struct reader *reader);
 void core_recv_no_batch(struct core *core, authority_t peer, struct reader *reader);
 

@@ -305,8 +305,10 @@ static bool on_lacking(void *context, const struct digest *digest, uint32_t work
 static void on_repaired(void *context, const struct digest *digest, bool back)
 {
     struct node *node = context;
+    struct core_event event = {.kind = CORE_EVENT_BATCH_LOST, .batch.digest = *digest};
 
     exports_repaired(node->exports, digest, back);
+    if (!back) node_feed(node, &event);
 }
 
 /* ---- housekeeping ---------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  *
  * A batch whose bytes do not match its digest any more is never served; it is asked of one peer after
  * the other, one each turn, until one sends it (every certified batch is at stake Q) or each was asked
- * REPAIR_CIRCLES times. The core knows nothing of it: what rots was stored and counted long before.
+ * REPAIR_CIRCLES times. The core, for which it was stored, hears of it only when nobody has it.
  * Bounded: what finds no room is asked for when it is met again. Loop thread only. */
 #ifndef CONSENSUS_NODE_REPAIRS_H
 #define CONSENSUS_NODE_REPAIRS_H

@@ -11,44 +11,31 @@ static bool is_expected(const struct sim_node *node)
     return !node->byzantine && !node->dead;
 }
 
-/* Members whose headers name what nobody has any more, bit per node. */
-static uint32_t mute_members(const struct world *world)
-{
-    uint32_t mute = 0;
-
-    for (authority_t i = 0; i < world->options.nodes; i++)
-        if (check_rot_is_mute(&world->nodes[i])) mute |= 1u << i;
-    return mute;
-}
-
-static bool is_open(const struct world *world, uint64_t number, uint32_t mute)
+static bool is_open(const struct world *world, uint64_t number)
 {
     const struct sim_batch *batch = &world->registry.batches[number];
     const struct sim_node *author = &world->nodes[batch->author];
-    bool owed =
-        batch->certified || (batch->accepted && is_expected(author) &&
-                             !(mute >> author->index & 1) && disk_has_batch(&author->disk, number));
+    bool owed = batch->certified ||
+                (batch->accepted && is_expected(author) && disk_has_batch(&author->disk, number));
 
     return owed && batch->executed == 0;
 }
 
 static uint64_t batches_open(const struct world *world)
 {
-    uint32_t mute = mute_members(world);
     uint64_t open = 0;
 
     for (uint64_t number = 0; number < world->registry.batches_count; number++)
-        open += is_open(world, number, mute);
+        open += is_open(world, number);
     return open;
 }
 
 static void print_open(const struct world *world)
 {
-    uint32_t mute = mute_members(world);
 
     for (uint64_t number = 0; number < world->registry.batches_count; number++) {
         const struct sim_batch *batch = &world->registry.batches[number];
-        if (!is_open(world, number, mute)) continue;
+        if (!is_open(world, number)) continue;
         fprintf(stderr, "  batch %llu of node %u, sealed at %llu ms, is open\n",
                 (unsigned long long)number, batch->author,
                 (unsigned long long)(batch->sealed_us / 1000));
@@ -67,9 +54,8 @@ static bool nodes_agree(const struct world *world)
         if (node->delivered != world->checkers.preblocks_count) return false;
         if (status.preblock_index != world->checkers.preblocks_count) return false;
         if (status.certified_index != world->checkers.preblocks_count) return false;
-        /* Batches that a header names and nobody has stay missing until they are too old. */
-        if (status.missing_batches > 0 && world->adversary.count == 0 && mute_members(world) == 0)
-            return false;
+        /* Batches that a Byzantine header names and nobody has stay missing until they are too old. */
+        if (status.missing_batches > 0 && world->adversary.count == 0) return false;
         if (status.syncing || !status.ready) return false;
         if (!check_rot_is_repaired(node)) return false;
     }

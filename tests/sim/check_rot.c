@@ -48,20 +48,6 @@ static bool is_held_elsewhere(const struct sim_node *node, uint64_t batch)
     return false;
 }
 
-bool check_rot_is_mute(const struct sim_node *node)
-{
-    const struct disk *disk = &node->disk;
-
-    if (!node->rotten) return false;
-    for (uint64_t batch = 0; batch < disk->batches_capacity; batch++) {
-        if (!disk_batch_is_rotten(disk, batch) && !disk_batch_is_lost(disk, batch)) continue;
-        if (disk_batch_author(disk, batch) != node->index) continue;
-        if (node->world->registry.batches[batch].executed != 0) continue;
-        if (!is_held_elsewhere(node, batch)) return true;
-    }
-    return false;
-}
-
 bool check_rot_is_repaired(const struct sim_node *node)
 {
     if (!node->rotten) return true;

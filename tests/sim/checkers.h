@@ -96,10 +96,6 @@ void check_rot_message(const struct sim_node *node, const struct packet *packet)
 /* No batch that was seen to have rotted is missing while an honest member that lives has it. */
 bool check_rot_is_repaired(const struct sim_node *node);
 
-/* An own batch that nobody else has has rotted. The core is not told, and names it in header after header: nobody
- * votes for these, and what this member accepts is not ordered. Nobody else is owed anything by it. */
-bool check_rot_is_mute(const struct sim_node *node);
-
 /* To stderr: which headers name the batch, and what became of them. */
 void check_print_batch(const struct world *world, const struct sim_batch *batch);
 

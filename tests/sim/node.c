@@ -402,6 +402,13 @@ static void on_batch_stored(struct sim_node *node, const struct sim_event *event
     node_step(node, &step);
 }
 
+void node_lose_batch(struct sim_node *node, const struct digest *digest)
+{
+    struct core_event step = {.kind = CORE_EVENT_BATCH_LOST, .batch.digest = *digest};
+
+    node_step(node, &step);
+}
+
 /* The simulator's bulk packets have a flag before the digest. */
 static void on_no_batch(struct sim_node *node, const struct sim_event *event)
 {

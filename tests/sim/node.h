@@ -79,6 +79,9 @@ void node_handle(struct sim_node *node, const struct sim_event *event);
 /* A client's batch, sealed here: written to the log, and sent to all others once durable. */
 void node_submit(struct sim_node *node, uint64_t batch);
 
+/* Tells the core that nobody has this batch, which has rotted here. */
+void node_lose_batch(struct sim_node *node, const struct digest *digest);
+
 uint64_t node_wall_ms(const struct sim_node *node);
 
 void node_close(struct sim_node *node);

@@ -8,6 +8,8 @@
 #define YOUNG_ROUNDS    20u
 
 #define REPAIR_EVERY_US 300000u
+#define REPAIR_CIRCLES  3u /* after which the core hears of it; the asking goes on */
+#define ASKED_SHIFT     48 /* how often, above the batch's number in the event */
 #define REJOIN_US_MAX   1000000u
 
 /* ---- strikes --------------------------------------------------------------------------------- */
@@ -68,7 +70,11 @@ void rot_strike(struct sim_node *node)
 /* ---- batches --------------------------------------------------------------------------------- */
 
 /* `after` had its turn before. */
-static void ask_later(struct sim_node *node, uint64_t batch, authority_t after, uint64_t delay_us)
+static void ask_later(struct sim_node *node,
+                      uint64_t batch,
+                      uint64_t asked,
+                      authority_t after,
+                      uint64_t delay_us)
 {
     uint32_t count = node->world->options.nodes;
     authority_t peer = (authority_t)((after + 1u) % count);
@@ -79,23 +85,27 @@ static void ask_later(struct sim_node *node, uint64_t batch, authority_t after, 
                                                        .node = (uint8_t)node->index,
                                                        .peer = (uint8_t)peer,
                                                        .life = node->life,
-                                                       .value = batch});
+                                                       .value = asked << ASKED_SHIFT | batch});
 }
 
 void rot_notice(struct sim_node *node, uint64_t batch)
 {
     disk_lose_batch(&node->disk, batch);
     node->world->faults.noticed++;
-    ask_later(node, batch, node->index, 0);
+    ask_later(node, batch, 0, node->index, 0);
 }
 
 void rot_repair(struct sim_node *node, const struct sim_event *event)
 {
-    const struct sim_batch *batch = registry_batch(&node->world->registry, event->value);
+    const uint64_t number = event->value & ((UINT64_C(1) << ASKED_SHIFT) - 1);
+    const uint64_t asked = event->value >> ASKED_SHIFT;
+    const struct sim_batch *batch = registry_batch(&node->world->registry, number);
 
-    if (!disk_batch_is_lost(&node->disk, event->value)) return;
+    if (!disk_batch_is_lost(&node->disk, number)) return;
+    if (asked == REPAIR_CIRCLES * (node->world->options.nodes - 1u))
+        node_lose_batch(node, &batch->digest);
     node_want_batch(node, event->peer, &batch->digest);
-    ask_later(node, event->value, event->peer, REPAIR_EVERY_US);
+    ask_later(node, number, asked + 1, event->peer, REPAIR_EVERY_US);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

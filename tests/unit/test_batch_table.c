@@ -472,6 +472,51 @@ static void renamed_batches_wait_their_time(void **state)
     fixture_close(&fixture);
 }
 
+static uint32_t list_of(struct fixture *fixture, uint32_t entry)
+{
+    return batch_table_entry(&fixture->table, entry)->list;
+}
+
+/* Whatever an entry is waiting for, or still to come: once it is known to be executed nobody names it. */
+static void executed_batches_are_not_to_be_named(void **state)
+{
+    struct fixture fixture;
+    struct batch_stored own = stored_make(1, 0, 500);
+    struct batch_stored found = stored_make(2, 0, 500);
+    struct batch_stored others = stored_make(3, 1, 500);
+    struct batch_stored adopted = stored_make(4, 1, 500);
+    uint32_t entry;
+
+    (void)state;
+    fixture_open(&fixture, 4);
+    entry = store(&fixture, &own, 10);
+    assert_int_equal(list_of(&fixture, entry), BATCH_LIST_NAMEABLE);
+    batch_table_note_executed(&fixture.table, entry);
+    assert_int_equal(list_of(&fixture, entry), BATCH_LIST_NAMED);
+    assert_int_equal(batch_table_passed_by(&fixture.table, 100, 100), BATCH_NONE);
+    /* Missing, named by another: found in the own log, and executed, the store says. */
+    entry = name(&fixture, &found, 2, 10);
+    found.executed = true;
+    assert_int_equal(store(&fixture, &found, 10), entry);
+    assert_int_equal(list_of(&fixture, entry), BATCH_LIST_NAMED);
+    assert_int_equal(batch_table_passed_by(&fixture.table, 100, 100), BATCH_NONE);
+    /* Another's, to be named again later. */
+    entry = store(&fixture, &others, 10);
+    (void)name(&fixture, &others, 1, 10);
+    batch_table_rename_later(&fixture.table, entry, 1000);
+    batch_table_note_executed(&fixture.table, entry);
+    assert_int_equal(batch_table_rename_due(&fixture.table, 5000), UINT64_MAX);
+    assert_int_equal(list_of(&fixture, entry), BATCH_LIST_NAMED);
+    /* Another's, sealed here as well after it was executed. */
+    entry = store(&fixture, &adopted, 10);
+    adopted.author = 0;
+    adopted.streamed = false;
+    adopted.executed = true;
+    assert_int_equal(store(&fixture, &adopted, 10), entry);
+    assert_int_equal(list_of(&fixture, entry), BATCH_LIST_NAMED);
+    fixture_close(&fixture);
+}
+
 static void digest_map_survives_many_removals(void **state)
 {
     struct region region = region_make(NULL, 0);
@@ -523,6 +568,7 @@ int main(void)
         cmocka_unit_test(stale_batches_are_found_oldest_first),
         cmocka_unit_test(pinned_missing_batches_are_counted_and_never_stale),
         cmocka_unit_test(renamed_batches_wait_their_time),
+        cmocka_unit_test(executed_batches_are_not_to_be_named),
         cmocka_unit_test(digest_map_survives_many_removals),
     };
 
