@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Silent rot on one node's disk: seen on reading, fetched again from the others, never served.
+"""Stores that lie: silent rot on one node's disk, and an old copy put back.
 
 Four nodes order transactions. Node 4 is stopped and every third transaction in its batch log changed by a bit.
 Started again it serves the whole history as the others do, to a member that lost its store and to listeners:
-what is rotten it fetches from the others. Then, while it
-runs, all tables of its store are damaged: asked for history it gives nothing that is wrong, stops and says what
-to do, and comes back with --rejoin.
+what is rotten it fetches from the others. Then, while it runs, all tables of its store are damaged: asked for
+history it gives nothing that is wrong, stops and says what to do, and comes back with --rejoin. Last, its store
+is put back to what it was some rounds before: it is shown what it signed since, stops, and with --rejoin
+takes part again.
 """
 
 import shutil
 
-from harness import Cluster, check, check_same, main, step, until
+from harness import Cluster, check, check_delivered, check_same, main, step, until
 
 COUNT = 4
 TRANSACTIONS = 300
@@ -103,6 +104,31 @@ def refuse(cluster, listener):
     step("it rejoined: same history")
 
 
+def put_back(cluster, listener):
+    cluster.terminate(4)
+    aside = cluster.data(4).with_name("data-aside")
+    shutil.copytree(cluster.data(4), aside)
+    cluster.start(4)
+    cluster.wait_ready([4])
+    promises = cluster.submit([4], "since", "--count", 5).finish()
+    cluster.terminate(4)
+    shutil.rmtree(cluster.data(4))
+    aside.rename(cluster.data(4))
+    cluster.start(4)
+    code = cluster.nodes[4].wait(30)
+    tail = cluster.nodes[4].tail()
+    check(code == 1 and "signed with our key" in tail, f"node 4 on an old copy of its store ends with {code}: {tail}")
+    step(f"an old copy of node 4's store is put back: {tail.splitlines()[-1][25:]}")
+    shutil.rmtree(cluster.data(4) / "lost")  # of the rejoin before
+    cluster.start(4, "--rejoin")
+    cluster.wait_ready([4], 60)
+    promises += cluster.submit([4], "later", "--count", 5).finish()
+    listener.reach(promises[-1].index)
+    same_history(cluster, 4, listener)
+    check_delivered(listener.stop(), promises)
+    step(f"it rejoined: same history, {len(promises)} promises kept")
+
+
 def test(args, directory, clusters):
     cluster = Cluster(directory, args.build, COUNT)
     clusters.append(cluster)
@@ -116,6 +142,7 @@ def test(args, directory, clusters):
     step(f"{listener.last_id} pre-blocks")
     repair(cluster, listener)
     refuse(cluster, listener)
+    put_back(cluster, listener)
 
 
 if __name__ == "__main__":
