@@ -5,6 +5,8 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,7 +35,10 @@ static int connect_to(uint16_t port)
     const void *any = &from;
     CHECK(bind(fd, any, sizeof from) == 0);
     any = &address;
-    CHECK(connect(fd, any, sizeof address) == 0);
+    if (connect(fd, any, sizeof address) != 0) {
+        perror("http_rig: connect");
+        abort();
+    }
     return fd;
 }
 
