@@ -233,8 +233,15 @@ static void on_accept(struct evconnlistener *listener,
                       void *context)
 {
     struct http_server *server = context;
+    const uint32_t most = server->options.connections_max;
     (void)listener;
 
+    /* A few above the bound are told so; beyond that they are just closed, at once: a bufferevent keeps its
+     * descriptor until the loop turns. */
+    if (server->connections_count >= most + REFUSED_MAX) {
+        evutil_closesocket(fd);
+        return;
+    }
     struct bufferevent *bev = make_bufferevent(server, fd);
     struct connection *connection = calloc(1, sizeof *connection);
     CHECK(connection != NULL);
@@ -255,13 +262,7 @@ static void on_accept(struct evconnlistener *listener,
     bufferevent_setwatermark(bev, EV_READ, 0, (size_t)4 * HTTP_HEAD_BYTES_MAX);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 
-    /* A few above the bound are told so; beyond that they are just closed. */
-    uint32_t most = server->options.connections_max;
-    if (server->connections_count > most + REFUSED_MAX) {
-        connection_free(connection);
-    } else if (server->connections_count > most) {
-        connection_refuse(connection, 503, NULL);
-    }
+    if (server->connections_count > most) connection_refuse(connection, 503, NULL);
 }
 
 /* No descriptor is left, most likely: who waits to be accepted would wake us again at once. */

@@ -320,6 +320,16 @@ static enum status store_prepare(struct store *store,
     return options->mode == STORE_REJOIN && holds ? move_to_lost(ret_error, directory) : OK;
 }
 
+static enum status store_check_logs(const struct store *store, char *ret_error)
+{
+    char name[STORE_TAIL_NAME_BYTES];
+
+    if (store_tail_check(store->path, name)) return OK;
+    return store_refuse(ret_error, ERR_CORRUPT,
+                        "%s: corrupt store, start with --rejoin: %s is damaged before its end",
+                        store->path, name);
+}
+
 enum status store_open(struct store **ret_store,
                        char *ret_error,
                        const struct store_options *options)
@@ -341,6 +351,7 @@ enum status store_open(struct store **ret_store,
     }
     if (status == OK && create) status = store_create(store, ret_error, options, boot_id);
     if (status == OK && !create) status = store_peek_identity(store, ret_error, options, boot_id);
+    if (status == OK && !create) status = store_check_logs(store, ret_error);
     if (status == OK) status = store_open_database(store, ret_error, false);
     if (status == ERR_CORRUPT && !create && store_tail_mend(store->path)) {
         status = store_peek_identity(store, ret_error, options, boot_id);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,6 +14,9 @@
 #define BLOCK_BYTES  32768u
 #define HEADER_BYTES 7u
 
+/* Those below, their forms in recycled logs, and some that announce how the rest is written. */
+#define PIECE_TYPE_MAX 15u
+
 enum piece_type { PIECE_WHOLE = 1, PIECE_FIRST, PIECE_MIDDLE, PIECE_LAST };
 
 struct tail_log {
@@ -22,16 +26,26 @@ struct tail_log {
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-/* CRC-32C (RFC 3720, appendix B.4), a bit at a time: only broken logs are ever read. */
+static uint32_t crc_table[256];
+static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
+
+static void make_crc_table(void)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        crc_table[i] = i;
+        for (int bit = 0; bit < 8; bit++)
+            crc_table[i] = crc_table[i] >> 1 ^ (0x82f63b78u & (0u - (crc_table[i] & 1u)));
+    }
+}
+
+/* CRC-32C (RFC 3720, appendix B.4). */
 static uint32_t crc32c(const uint8_t *data, size_t len)
 {
     uint32_t crc = ~UINT32_C(0);
 
-    for (size_t i = 0; i < len; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1u)));
-    }
+    (void)pthread_once(&crc_once, make_crc_table);
+    for (size_t i = 0; i < len; i++)
+        crc = crc_table[(crc ^ data[i]) & 255] ^ crc >> 8;
     return ~crc;
 }
 
@@ -60,7 +74,7 @@ static uint8_t piece_type(const struct tail_log *log, size_t at)
     const size_t end = piece_end(log, at);
     const uint8_t *header = log->data + at;
 
-    if (end == 0 || header[6] == 0) return 0;
+    if (end == 0 || header[6] == 0 || header[6] > PIECE_TYPE_MAX) return 0;
     const uint32_t stored = header[0] | (uint32_t)header[1] << 8 | (uint32_t)header[2] << 16 |
                             (uint32_t)header[3] << 24;
     return masked(crc32c(header + 6, end - at - 6)) == stored ? header[6] : 0;
@@ -88,18 +102,28 @@ static bool find_broken(const struct tail_log *log, size_t *ret_broken, size_t *
     return false;
 }
 
-/* True when a record begins anywhere behind the broken piece. Its pieces follow each other by their
- * lengths, and at the latest with the next block. */
+static bool is_beginning(uint8_t type)
+{
+    return type != 0 && type != PIECE_MIDDLE && type != PIECE_LAST;
+}
+
+/* True when a record begins anywhere behind the broken piece. Whole pieces follow each other; behind a broken one,
+ * whose length may be wrong, one may begin at any byte, and one does with the next block. */
 static bool record_begins_behind(const struct tail_log *log, size_t broken)
 {
     size_t at = broken;
 
     while (at < log->len) {
+        const size_t block_end = at + block_left(at);
         const uint8_t type = at == broken ? 0 : piece_type(log, at);
-        const size_t end = piece_end(log, at);
 
-        if (type != 0 && type != PIECE_MIDDLE && type != PIECE_LAST) return true;
-        at = end > at + HEADER_BYTES ? end : at + block_left(at);
+        if (is_beginning(type)) return true;
+        if (type != 0) {
+            at = piece_end(log, at);
+        } else {
+            while (++at < block_end)
+                if (is_beginning(piece_type(log, at))) return true;
+        }
         if (block_left(at) < HEADER_BYTES) at += block_left(at);
     }
     return false;
@@ -115,27 +139,62 @@ bool store_tail_torn(const uint8_t *data, size_t len, size_t *ret_end)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* Cuts the log where its torn record begins; `least`: it must have more than so many bytes left. */
+struct tail_file {
+    int fd;
+    void *map; /* NULL: it could not be read, or is empty */
+    struct tail_log log;
+};
+
+static struct tail_file file_open(const char *path, int flags)
+{
+    struct tail_file file = {.fd = open(path, flags | O_CLOEXEC)};
+    struct stat info;
+
+    if (file.fd < 0 || fstat(file.fd, &info) != 0 || info.st_size == 0) return file;
+    file.log.len = (size_t)info.st_size;
+    void *map = mmap(NULL, file.log.len, PROT_READ, MAP_PRIVATE, file.fd, 0);
+    if (map != MAP_FAILED) file.log.data = file.map = map;
+    return file;
+}
+
+static void file_close(struct tail_file *file)
+{
+    if (file->map != NULL) (void)munmap(file->map, file->log.len);
+    if (file->fd >= 0) (void)close(file->fd);
+}
+
+/* Cuts the log where its torn record begins; `least`: it must have so many bytes left. */
 static bool cut_torn(const char *path, size_t least)
 {
-    const int fd = open(path, O_RDWR | O_CLOEXEC);
-    struct stat info;
-    size_t len = 0;
+    struct tail_file file = file_open(path, O_RDWR);
     size_t end = 0;
-    bool cut = false;
+    bool cut = file.map != NULL && store_tail_torn(file.log.data, file.log.len, &end) &&
+               end >= least && ftruncate(file.fd, (off_t)end) == 0 && fsync(file.fd) == 0;
 
-    if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size > 0) {
-        len = (size_t)info.st_size;
-        void *data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data != MAP_FAILED) {
-            const bool torn = store_tail_torn(data, len, &end) && end >= least;
-            (void)munmap(data, len);
-            cut = torn && ftruncate(fd, (off_t)end) == 0 && fsync(fd) == 0;
-        }
-    }
-    if (fd >= 0) (void)close(fd);
-    if (cut) log_warn("store: %s: a torn end of %zu bytes is cut off", path, len - end);
+    file_close(&file);
+    if (cut) log_warn("store: %s: a torn end of %zu bytes is cut off", path, file.log.len - end);
     return cut;
+}
+
+static bool is_damaged_within(const char *path)
+{
+    struct tail_file file = file_open(path, O_RDONLY);
+    size_t broken;
+    size_t end;
+    const bool damaged = file.map != NULL && find_broken(&file.log, &broken, &end) &&
+                         record_begins_behind(&file.log, broken);
+
+    file_close(&file);
+    return damaged;
+}
+
+/* The number of a write-ahead log, from the name of its file; false: it is another file. */
+static bool log_number(const char *name, unsigned long long *ret_number)
+{
+    char *end = NULL;
+
+    *ret_number = strtoull(name, &end, 10);
+    return end != name && strcmp(end, ".log") == 0;
 }
 
 /* The number of the newest write-ahead log; false: there is none. */
@@ -143,13 +202,12 @@ static bool newest_log(const char *path, unsigned long long *ret_number)
 {
     DIR *directory = opendir(path);
     struct dirent *entry;
+    unsigned long long number;
     bool found = false;
 
     if (directory == NULL) return false;
     while ((entry = readdir(directory)) != NULL) {
-        char *end = NULL;
-        const unsigned long long number = strtoull(entry->d_name, &end, 10);
-        if (end == entry->d_name || strcmp(end, ".log") != 0) continue;
+        if (!log_number(entry->d_name, &number)) continue;
         if (!found || number > *ret_number) *ret_number = number;
         found = true;
     }
@@ -157,11 +215,18 @@ static bool newest_log(const char *path, unsigned long long *ret_number)
     return found;
 }
 
+static char *path_of(const char *path, const char *name)
+{
+    char *file = NULL;
+
+    CHECK(asprintf(&file, "%s/%s", path, name) > 0);
+    return file;
+}
+
 /* The name of the manifest, from the file CURRENT: one line. */
 static bool read_current(const char *path, char *ret_name, size_t capacity)
 {
-    char *file_path = NULL;
-    CHECK(asprintf(&file_path, "%s/CURRENT", path) > 0);
+    char *file_path = path_of(path, "CURRENT");
     FILE *file = fopen(file_path, "r");
     bool read = file != NULL && fgets(ret_name, (int)capacity, file) != NULL;
 
@@ -175,19 +240,37 @@ static bool read_current(const char *path, char *ret_name, size_t capacity)
 bool store_tail_mend(const char *path)
 {
     unsigned long long number = 0;
-    char name[64];
-    char *file = NULL;
+    char name[STORE_TAIL_NAME_BYTES];
     bool mended = false;
 
     if (newest_log(path, &number)) {
-        CHECK(asprintf(&file, "%s/%06llu.log", path, number) > 0);
+        (void)snprintf(name, sizeof name, "%06llu.log", number);
+        char *file = path_of(path, name);
         mended = cut_torn(file, 0);
         free(file);
     }
     if (read_current(path, name, sizeof name)) {
-        CHECK(asprintf(&file, "%s/%s", path, name) > 0);
+        char *file = path_of(path, name);
         if (cut_torn(file, 1)) mended = true;
         free(file);
     }
     return mended;
+}
+
+bool store_tail_check(const char *path, char *ret_name)
+{
+    DIR *directory = opendir(path);
+    struct dirent *entry;
+    unsigned long long number;
+    bool whole = true;
+
+    while (directory != NULL && whole && (entry = readdir(directory)) != NULL) {
+        if (!log_number(entry->d_name, &number)) continue;
+        char *file = path_of(path, entry->d_name);
+        whole = !is_damaged_within(file);
+        free(file);
+        if (!whole) (void)snprintf(ret_name, STORE_TAIL_NAME_BYTES, "%.60s", entry->d_name);
+    }
+    if (directory != NULL) (void)closedir(directory);
+    return whole;
 }

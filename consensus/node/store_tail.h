@@ -1,4 +1,4 @@
-/* The torn end of a RocksDB log, after a power loss.
+/* What RocksDB makes of damage in its logs, and what we make of it.
  *
  * RocksDB forgives a write-ahead log that ends in the middle of a record. A power loss can leave more: the file
  * has its new size, and some of the pages of its last write never came to the disk. RocksDB calls that corrupt,
@@ -9,6 +9,11 @@
  * begins behind the first broken place: it is cut where the broken record began. Nothing rested on that record
  * yet, or its sync had ended. Rot within the last record of all looks the same; a store that lost that
  * one has forgotten a turn of the loop at most, and counts among the F.
+ *
+ * The other way round, RocksDB takes a piece whose header is all zeros for the end of its block, and goes on with the
+ * next block: a lost sector that begins where a record does would cost the records behind it in silence,
+ * votes among them. So every log is looked through before it is opened: damage with a record behind it
+ * is a corrupt store.
  *
  * The same holds for the manifest. Format: blocks of 32,768 bytes; in them records
  *
@@ -24,6 +29,11 @@
 /* Looks at the newest write-ahead log and at the manifest of the database in this directory and cuts their
  * torn ends off, durably, logged. True when anything was cut: opening is worth another try. */
 bool store_tail_mend(const char *path);
+
+/* True when no write-ahead log of the database in this directory is damaged before its last record. Else `ret_name`
+ * (STORE_TAIL_NAME_BYTES) is the name of one that is. Changes nothing. */
+#define STORE_TAIL_NAME_BYTES 64u
+bool store_tail_check(const char *path, char *ret_name);
 
 /* The same of a log in memory: true when its end is torn, and then where that begins. */
 bool store_tail_torn(const uint8_t *data, size_t len, size_t *ret_end);

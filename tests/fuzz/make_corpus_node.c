@@ -244,6 +244,8 @@ static void save_stores(void)
     static const uint8_t whole_log[] = {2, 100, 0, 96, 234, 136, 19};
     static const uint8_t hole_in_last[] = {2, 100, 0, 96, 234, 136, 19, 0, 240, 0, 0, 3, 0};
     static const uint8_t hole_before[] = {2, 100, 0, 96, 234, 136, 19, 0, 144, 0, 0, 16, 0};
+    /* Records of 0, 13,312 and 61,440 bytes, the beginnings of the first two damaged. */
+    static const uint8_t of_nothing[] = {2, 0, 0, 0, 52, 0, 240, 0, 0, 0, 13, 0, 13};
     static const uint8_t rows[] = {1, 0,  0, 3, 0, 255, 0, 30,  0, 0, 0, 0, 2, 60,  0, 40, 0, 0,
                                    3, 90, 0, 9, 0, 1,   4, 100, 0, 7, 0, 1, 5, 110, 0, 20, 0, 0};
 
@@ -266,6 +268,7 @@ static void save_stores(void)
     corpus_save("store_tail", "whole_log", whole_log, sizeof whole_log);
     corpus_save("store_tail", "hole_in_last", hole_in_last, sizeof hole_in_last);
     corpus_save("store_tail", "hole_before", hole_before, sizeof hole_before);
+    corpus_save("store_tail", "length_of_nothing", of_nothing, sizeof of_nothing);
     corpus_save("recovery", "unchanged", "", 0);
     corpus_save("recovery", "one_of_each", rows, sizeof rows);
     corpus_save("recovery", "cut_before_ordering", cut_before, sizeof cut_before);

@@ -178,18 +178,25 @@ static void a_hole_before_the_last_record_is_refused_and_nothing_changed(void **
     }
 }
 
-/* A length that leads nowhere: what follows in the block cannot be found, what follows in the next one can. */
-static void a_broken_length_with_a_record_in_a_later_block_is_refused(void **state)
+/* A length that leads nowhere does not hide the records behind it, in the same block or in a later one. */
+static void check_broken_length(uint64_t unit, size_t record, bool same_block)
 {
-    (void)state;
-    struct written written = write_log(17000);
+    struct written written = write_log(unit);
     struct store *store = NULL;
-    uint64_t broken = written.ends[2];
+    uint64_t broken = written.ends[record - 1];
 
-    assert_true(written.ends[RECORDS - 1] / BLOCK > broken / BLOCK);
+    assert_int_equal(written.ends[RECORDS - 1] / BLOCK == broken / BLOCK, same_block);
     make_hole(written.log, broken, broken + 7);
     assert_int_equal(try_open(written.world, &store), ERR_CORRUPT);
     end_written(&written);
+}
+
+static void a_broken_length_with_a_record_behind_it_is_refused(void **state)
+{
+    (void)state;
+    check_broken_length(17000, 3, false);
+    for (size_t record = 2; record < RECORDS; record++)
+        check_broken_length(700, record, true);
 }
 
 static void a_torn_end_of_the_manifest_is_cut_off(void **state)
@@ -220,7 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_hole_in_the_last_record_costs_that_record),
         cmocka_unit_test(a_hole_before_the_last_record_is_refused_and_nothing_changed),
-        cmocka_unit_test(a_broken_length_with_a_record_in_a_later_block_is_refused),
+        cmocka_unit_test(a_broken_length_with_a_record_behind_it_is_refused),
         cmocka_unit_test(a_torn_end_of_the_manifest_is_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
