@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,9 +12,7 @@
 
 #define BLOCK_BYTES  32768u
 #define HEADER_BYTES 7u
-
-/* Those below, their forms in recycled logs, and some that announce how the rest is written. */
-#define PIECE_TYPE_MAX 15u
+#define SECTOR_BYTES 512u
 
 enum piece_type { PIECE_WHOLE = 1, PIECE_FIRST, PIECE_MIDDLE, PIECE_LAST };
 
@@ -74,7 +71,7 @@ static uint8_t piece_type(const struct tail_log *log, size_t at)
     const size_t end = piece_end(log, at);
     const uint8_t *header = log->data + at;
 
-    if (end == 0 || header[6] == 0 || header[6] > PIECE_TYPE_MAX) return 0;
+    if (end == 0 || header[6] < PIECE_WHOLE || header[6] > PIECE_LAST) return 0;
     const uint32_t stored = header[0] | (uint32_t)header[1] << 8 | (uint32_t)header[2] << 16 |
                             (uint32_t)header[3] << 24;
     return masked(crc32c(header + 6, end - at - 6)) == stored ? header[6] : 0;
@@ -97,14 +94,14 @@ static bool find_broken(const struct tail_log *log, size_t *ret_broken, size_t *
         *ret_broken = at;
         if (type == 0) return true;
         at = piece_end(log, at);
-        if (type != PIECE_FIRST && type != PIECE_MIDDLE) *ret_end = at;
+        if (type == PIECE_WHOLE || type == PIECE_LAST) *ret_end = at;
     }
     return false;
 }
 
 static bool is_beginning(uint8_t type)
 {
-    return type != 0 && type != PIECE_MIDDLE && type != PIECE_LAST;
+    return type == PIECE_WHOLE || type == PIECE_FIRST;
 }
 
 /* True when a record begins anywhere behind the broken piece. Whole pieces follow each other; behind a broken one,
@@ -129,62 +126,83 @@ static bool record_begins_behind(const struct tail_log *log, size_t broken)
     return false;
 }
 
+/* True when some sector behind `begin`, or what of it lies there, was never written. */
+static bool has_hole(const struct tail_log *log, size_t begin)
+{
+    while (begin < log->len) {
+        const size_t sector_end = begin + SECTOR_BYTES - begin % SECTOR_BYTES;
+        const size_t end = sector_end < log->len ? sector_end : log->len;
+
+        while (begin < end && log->data[begin] == 0)
+            begin++;
+        if (begin == end) return true;
+        begin = end;
+    }
+    return false;
+}
+
 bool store_tail_torn(const uint8_t *data, size_t len, size_t *ret_end)
 {
     const struct tail_log log = {data, len};
     size_t broken;
 
-    return find_broken(&log, &broken, ret_end) && !record_begins_behind(&log, broken);
+    if (!find_broken(&log, &broken, ret_end) || record_begins_behind(&log, broken)) return false;
+    const bool filled = block_left(*ret_end) < HEADER_BYTES; /* with zeros that belong there */
+    return has_hole(&log, filled ? *ret_end + block_left(*ret_end) : *ret_end);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-struct tail_file {
-    int fd;
-    void *map; /* NULL: it could not be read, or is empty */
-    struct tail_log log;
-};
-
-static struct tail_file file_open(const char *path, int flags)
+/* The whole file, malloc'ed: a sector that cannot be read must not be a signal. data NULL: it cannot be read, or is
+ * empty. */
+static struct tail_log read_log(int fd)
 {
-    struct tail_file file = {.fd = open(path, flags | O_CLOEXEC)};
+    struct tail_log log = {NULL, 0};
     struct stat info;
 
-    if (file.fd < 0 || fstat(file.fd, &info) != 0 || info.st_size == 0) return file;
-    file.log.len = (size_t)info.st_size;
-    void *map = mmap(NULL, file.log.len, PROT_READ, MAP_PRIVATE, file.fd, 0);
-    if (map != MAP_FAILED) file.log.data = file.map = map;
-    return file;
+    if (fd < 0 || fstat(fd, &info) != 0 || info.st_size == 0) return log;
+    uint8_t *data = malloc((size_t)info.st_size);
+    CHECK(data != NULL);
+    while (log.len < (size_t)info.st_size) {
+        const ssize_t got =
+            pread(fd, data + log.len, (size_t)info.st_size - log.len, (off_t)log.len);
+        if (got <= 0) break;
+        log.len += (size_t)got;
+    }
+    if (log.len == (size_t)info.st_size)
+        log.data = data;
+    else
+        free(data);
+    return log;
 }
 
-static void file_close(struct tail_file *file)
+/* Cuts the log where its torn record begins. */
+static bool cut_torn(const char *path)
 {
-    if (file->map != NULL) (void)munmap(file->map, file->log.len);
-    if (file->fd >= 0) (void)close(file->fd);
-}
-
-/* Cuts the log where its torn record begins; `least`: it must have so many bytes left. */
-static bool cut_torn(const char *path, size_t least)
-{
-    struct tail_file file = file_open(path, O_RDWR);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    const struct tail_log log = read_log(fd);
     size_t end = 0;
-    bool cut = file.map != NULL && store_tail_torn(file.log.data, file.log.len, &end) &&
-               end >= least && ftruncate(file.fd, (off_t)end) == 0 && fsync(file.fd) == 0;
+    const bool cut = log.data != NULL && store_tail_torn(log.data, log.len, &end) &&
+                     ftruncate(fd, (off_t)end) == 0 && fsync(fd) == 0;
 
-    file_close(&file);
-    if (cut) log_warn("store: %s: a torn end of %zu bytes is cut off", path, file.log.len - end);
+    free((void *)(uintptr_t)log.data);
+    if (fd >= 0) (void)close(fd);
+    if (cut) log_warn("store: %s: a torn end of %zu bytes is cut off", path, log.len - end);
     return cut;
 }
 
+/* What cannot be read is left to RocksDB, which says why. */
 static bool is_damaged_within(const char *path)
 {
-    struct tail_file file = file_open(path, O_RDONLY);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const struct tail_log log = read_log(fd);
     size_t broken;
     size_t end;
-    const bool damaged = file.map != NULL && find_broken(&file.log, &broken, &end) &&
-                         record_begins_behind(&file.log, broken);
+    const bool damaged =
+        log.data != NULL && find_broken(&log, &broken, &end) && record_begins_behind(&log, broken);
 
-    file_close(&file);
+    free((void *)(uintptr_t)log.data);
+    if (fd >= 0) (void)close(fd);
     return damaged;
 }
 
@@ -223,37 +241,16 @@ static char *path_of(const char *path, const char *name)
     return file;
 }
 
-/* The name of the manifest, from the file CURRENT: one line. */
-static bool read_current(const char *path, char *ret_name, size_t capacity)
-{
-    char *file_path = path_of(path, "CURRENT");
-    FILE *file = fopen(file_path, "r");
-    bool read = file != NULL && fgets(ret_name, (int)capacity, file) != NULL;
-
-    if (file != NULL) (void)fclose(file);
-    free(file_path);
-    if (!read) return false;
-    ret_name[strcspn(ret_name, "\n")] = '\0';
-    return strncmp(ret_name, "MANIFEST-", 9) == 0 && strchr(ret_name, '/') == NULL;
-}
-
 bool store_tail_mend(const char *path)
 {
     unsigned long long number = 0;
     char name[STORE_TAIL_NAME_BYTES];
-    bool mended = false;
 
-    if (newest_log(path, &number)) {
-        (void)snprintf(name, sizeof name, "%06llu.log", number);
-        char *file = path_of(path, name);
-        mended = cut_torn(file, 0);
-        free(file);
-    }
-    if (read_current(path, name, sizeof name)) {
-        char *file = path_of(path, name);
-        if (cut_torn(file, 1)) mended = true;
-        free(file);
-    }
+    if (!newest_log(path, &number)) return false;
+    (void)snprintf(name, sizeof name, "%06llu.log", number);
+    char *file = path_of(path, name);
+    const bool mended = cut_torn(file);
+    free(file);
     return mended;
 }
 

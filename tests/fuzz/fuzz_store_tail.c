@@ -4,19 +4,19 @@
 
 #include "consensus/node/store_tail.h"
 
-/* A log of RocksDB with holes in it. Where only bytes of records changed, not their lengths, what must come out is known:
- * torn exactly when something is damaged and no record behind it begins as it was.
+/* A log of RocksDB with damage in it: torn exactly when something is damaged, no record behind it begins as it was, and
+ * a sector of what is behind is zeros.
  *
  *   input = records u8 | their lengths u16 ... | holes: begin u24 | length u16 | with u8 */
 #define BLOCK       32768u
 #define HEADER      7u
+#define SECTOR      512u
 #define RECORDS_MAX 8u
 #define LOG_MAX     (RECORDS_MAX * 65600u + BLOCK)
 
 struct made {
     uint8_t data[LOG_MAX];
     uint8_t before[LOG_MAX];
-    bool fixed[LOG_MAX]; /* length or type of a piece */
     size_t len;
     size_t begins[RECORDS_MAX];
     size_t first_ends[RECORDS_MAX]; /* of the first piece */
@@ -56,8 +56,6 @@ static void add_piece(struct made *made, uint8_t type, size_t bytes)
     const uint32_t crc = checksum(at + 6, bytes + 1);
     for (int i = 0; i < 4; i++)
         at[i] = (uint8_t)(crc >> 8 * i);
-    for (int i = 4; i < 7; i++)
-        made->fixed[made->len + (size_t)i] = true;
     made->len += HEADER + bytes;
 }
 
@@ -81,7 +79,7 @@ static void add_record(struct made *made, size_t bytes)
     } while (bytes > 0);
 }
 
-/* Damages what the script says, all but the lengths. */
+/* Damages what the script says. */
 static void damage(struct made *made, struct reader *script)
 {
     while (script->left >= 6) {
@@ -92,7 +90,7 @@ static void damage(struct made *made, struct reader *script)
         for (size_t i = begin; i < begin + len && i < made->len; i++) {
             const bool between =
                 i % BLOCK > BLOCK - HEADER && made->before[i] == 0; /* maybe no record's */
-            if (!made->fixed[i] && !between) made->data[i] = with;
+            if (!between) made->data[i] = with;
         }
     }
 }
@@ -110,6 +108,18 @@ static size_t first_damaged(const struct made *made)
         if (differs(made, made->begins[r], end)) return r;
     }
     return made->count;
+}
+
+/* True when a sector, or what of it lies behind `begin`, is zeros. */
+static bool has_hole(const struct made *made, size_t begin)
+{
+    for (size_t sector = begin / SECTOR; sector * SECTOR < made->len; sector++) {
+        bool zeros = true;
+        for (size_t i = sector * SECTOR; i < (sector + 1) * SECTOR && i < made->len; i++)
+            zeros = zeros && (i < begin || made->data[i] == 0);
+        if (zeros) return true;
+    }
+    return false;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -132,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t r = damaged + 1; r < count; r++)
         begins_behind = begins_behind || !differs(made, made->begins[r], made->first_ends[r]);
     const bool torn = store_tail_torn(made->data, made->len, &end);
-    CHECK(torn == (damaged < count && !begins_behind));
+    CHECK(torn == (damaged < count && !begins_behind && has_hole(made, made->begins[damaged])));
     if (torn) {
         size_t again;
         CHECK(end <= made->begins[damaged]);
