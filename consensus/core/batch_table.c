@@ -378,7 +378,7 @@ void batch_table_note_executed(struct batch_table *table, uint32_t number)
     bool waits = entry->list == BATCH_LIST_NAMEABLE || entry->list == BATCH_LIST_RENAME;
 
     entry->executed = true;
-    if (waits) batch_entry_move(table, number, BATCH_LIST_NAMED, true);
+    if (waits) batch_entry_move(table, number, BATCH_LIST_NAMED, false);
     CHECK(entry->list != BATCH_LIST_NAMEABLE);
 }
 

@@ -153,7 +153,7 @@ void core_batch_lost(struct core *core, const struct digest *digest)
     if (number == BATCH_NONE) return;
     entry = batch_table_entry(&core->batches, number);
     if (!batch_entry_is_held(entry) || entry->pins > 0 || entry->certified) return;
-    if (entry->author == core->self) drop(core, digest, entry->worker);
+    if (entry->author == core->self && !entry->executed) drop(core, digest, entry->worker);
     batch_table_forget(&core->batches, number);
 }
 

@@ -70,7 +70,9 @@ static enum status read_pages(struct batch_files *files,
     enum status status = batch_files_get(files, &segment, known);
 
     if (status != OK) return status;
-    if (ahead != NULL) return batch_ahead_read(ahead, data, segment, offset, len);
+    /* What was read ahead may lack a sector that this record does not need. */
+    if (ahead != NULL) status = batch_ahead_read(ahead, data, segment, offset, len);
+    if (ahead != NULL && status != ERR_CORRUPT) return status;
     status = segment_read(segment, data, &got, offset, len);
     if (status == OK && got != len) status = ERR_CORRUPT;
     return status;

@@ -44,7 +44,7 @@ enum status segment_read(struct segment *segment,
     while (got < len) {
         const ssize_t count = pread(segment->fd, ret_data + got, len - got, (off_t)(offset + got));
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return ERR_IO;
+        if (count < 0) return errno == EIO ? ERR_CORRUPT : ERR_IO;
         got += (size_t)count;
         /* A short read that is not whole pages is the end of the file. */
         if (count == 0 || (size_t)count % SEGMENT_PAGE != 0) break;

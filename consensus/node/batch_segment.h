@@ -78,7 +78,7 @@ bool segment_record_decode(struct batch_record *ret_record,
                            const uint8_t *data);
 
 /* Reads `len` bytes (whole pages) into aligned memory. `ret_got` may be short at the end of the
- * file. ERR_IO. */
+ * file. ERR_CORRUPT: the disk cannot read it any more; ERR_IO. */
 enum status segment_read(struct segment *segment,
                          uint8_t *ret_data,
                          size_t *ret_got,

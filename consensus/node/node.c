@@ -255,6 +255,8 @@ static void on_frame(void *context,
     struct node *node = context;
 
     if (node->stopping) return;
+    if (link == MESH_BULK && body[0] == WIRE_NO_BATCH)
+        worker_no_batch(node->worker, peer, body, len);
     if (link == MESH_BULK && body[0] != WIRE_NO_BATCH) {
         worker_frame(node->worker, peer, frame, body, len);
     } else if (!outbox_is_full(node->outbox)) {
@@ -478,8 +480,8 @@ static void open_events(struct node *node)
 static void open_parts(struct node *node)
 {
     struct worker_options options = {
+        .committee = &node->options.committee->committee,
         .self = node->options.self,
-        .authorities = node->options.committee->committee.count,
         .mesh = node->mesh,
         .api = node->api,
         .storage = node->client,

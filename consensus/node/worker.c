@@ -43,8 +43,8 @@ struct worker *worker_open(const struct worker_options *options)
     CHECK(worker != NULL);
     worker->options = *options;
     worker->wanted = wanted_open();
-    worker->repairs = repairs_open(&(struct repairs_options){.self = options->self,
-                                                             .authorities = options->authorities,
+    worker->repairs = repairs_open(&(struct repairs_options){.committee = options->committee,
+                                                             .self = options->self,
                                                              .ask = repair_ask,
                                                              .give_up = repair_give_up,
                                                              .context = worker});
@@ -83,7 +83,7 @@ static void worker_pause(struct worker *worker, bool pause)
 {
     if (worker->counters.paused == pause) return;
     worker->counters.paused = pause;
-    for (uint32_t peer = 0; peer < worker->options.authorities; peer++)
+    for (uint32_t peer = 0; peer < worker->options.committee->count; peer++)
         if (peer != worker->options.self)
             mesh_pause(worker->options.mesh, (authority_t)peer, MESH_BULK,
                        pause || worker->full[peer]);
@@ -252,8 +252,20 @@ void worker_fetch(struct worker *worker, authority_t peer, const struct digest *
 
 bool worker_repair(struct worker *worker, const struct digest *digest, uint32_t id)
 {
-    worker->counters.rotten++;
-    return repairs_begin(worker->repairs, digest, id);
+    const enum repair_begun begun = repairs_begin(worker->repairs, digest, id);
+
+    worker->counters.rotten += begun != REPAIR_GOES_ON;
+    return begun != REPAIR_REFUSED;
+}
+
+void worker_no_batch(struct worker *worker, authority_t peer, const uint8_t *body, size_t len)
+{
+    struct reader reader = reader_make(body, len);
+    struct digest digest;
+
+    (void)reader_u8(&reader); /* the kind */
+    reader_copy(&reader, digest.bytes, sizeof digest.bytes);
+    if (reader_done(&reader)) repairs_note_absent(worker->repairs, peer, &digest);
 }
 
 void worker_turn(struct worker *worker)

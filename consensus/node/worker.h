@@ -45,8 +45,8 @@ enum worker_stored {
 };
 
 struct worker_options {
+    const struct committee *committee; /* outlives the worker */
     authority_t self;
-    uint32_t authorities;
     struct mesh *mesh;
     struct api *api; /* may be NULL in tests */
     struct storage_client *storage;
@@ -73,6 +73,9 @@ void worker_frame(struct worker *worker,
                   struct buffer *frame,
                   const uint8_t *body,
                   size_t len);
+
+/* NO_BATCH, which a bulk link brings; the core hears of it, too. */
+void worker_no_batch(struct worker *worker, authority_t peer, const uint8_t *body, size_t len);
 
 /* The peer has used up its share of unnamed batches (core_is_full), or not any more: its bulk link is
  * not read meanwhile (CONSENSUS 4). */
