@@ -20,6 +20,7 @@ ALL = list(range(1, 8))
 RECORD = struct.Struct("<QQQ")
 ENTRY = struct.Struct("<QQ")
 PAGE = 4096
+SECTOR = 512
 
 
 class VolatileCluster(Cluster):
@@ -69,9 +70,11 @@ class VolatileCluster(Cluster):
                     file.seek(page)
                     file.write(bytes(min(PAGE, kept - page)))
         self.bytes_lost += max(0, size - kept)
-        file.truncate(kept)
         if part and holes and self.random.random() < 0.5:
+            file.truncate(max(durable, kept // SECTOR * SECTOR))  # a sector is written as a whole, or not
             file.truncate(max(size, kept))
+        else:
+            file.truncate(kept)
 
     def lose_power(self, n, part):
         """The disk of a node that was killed, as a power loss leaves it."""
