@@ -7,7 +7,8 @@
  * read: what is wanted is reckoned with as much as the largest answer lately (`expected_bytes`: the newest
  * answer, or the expectation before it less a sixteenth), and before the first answer only one is wanted.
  * A subscriber wants more while it is less than API_EXPORT_AHEAD_MAX ahead, has less than its share of
- * API_WANTS_MAX unanswered, and what it holds and expects fits in API_EXPORT_AHEAD_BYTES_MAX.
+ * API_WANTS_MAX unanswered, and what it holds and expects fits in API_EXPORT_AHEAD_BYTES_MAX. Shares are
+ * equal, among those that have not wanted all up to the tip: who waits for the tip to move has none.
  *
  * An expectation can be wrong, the bound is not: an answer that does not fit is dropped, unless it is the
  * very next to be sent, and wanted again later. So a stream never holds more than
@@ -48,8 +49,8 @@ static uint64_t tip_of(const struct api *api, bool certified)
 
 /* ---- wants ----------------------------------------------------------------------------------- */
 
-/* Asks the loop, unless it was asked already. False when the table is full, which wants of subscribers
- * that left may cause: then it is made up for when an answer comes. */
+/* Asks the loop, unless it was asked already. False when the table is full, which wants may cause whose
+ * subscribers left, or had larger shares then: it is made up for when an answer comes. */
 static bool want(struct api *api, uint64_t index, bool certified)
 {
     struct want *free_entry = NULL;
@@ -98,15 +99,37 @@ static void let_go(struct exported *export, const struct buffer *subdag)
     export->call->api->counters.exports_held_bytes -= subdag->len;
 }
 
+/* False before the request was read, too: `next_want` is 0. */
+static bool has_more_to_want(const struct exported *export)
+{
+    const struct api *api = export->call->api;
+    return export->next_want >= api->oldest && export->next_want <= tip_of(api, export->certified);
+}
+
+/* Whether one more unanswered want is in its share. Sharers are counted anew, as a tip changes many at
+ * once, and only as far as decides: not at all while every stream there is could have that much. */
+static bool is_below_share(const struct exported *export)
+{
+    const struct api *api = export->call->api;
+    const unsigned sharers_max = API_WANTS_MAX / (export->unanswered + 1);
+    if (api->exports_count <= sharers_max) return true;
+    unsigned sharers = 0;
+    for (struct link *link = api->exports.next; link != &api->exports; link = link->next) {
+        if (has_more_to_want(LINK_ITEM(link, struct exported, link))) sharers++;
+        if (sharers > sharers_max) return false;
+    }
+    return true;
+}
+
 static bool has_room(const struct exported *export)
 {
     const uint64_t ahead = export->next_want - export->next_send;
     const uint64_t unanswered = export->unanswered;
     if (ahead == 0) return true;
     if (ahead == API_EXPORT_AHEAD_MAX || export->expected_bytes == 0) return false;
-    if (unanswered >= API_WANTS_MAX / export->call->api->exports_count) return false;
-    return export->held_bytes + (unanswered + 1) * export->expected_bytes <=
-           API_EXPORT_AHEAD_BYTES_MAX;
+    if (export->held_bytes + (unanswered + 1) * export->expected_bytes > API_EXPORT_AHEAD_BYTES_MAX)
+        return false;
+    return is_below_share(export);
 }
 
 static void refuse_below(struct exported *export)
@@ -122,8 +145,7 @@ static void refuse_below(struct exported *export)
 static void want_more(struct exported *export)
 {
     struct api *api = export->call->api;
-    uint64_t tip = tip_of(api, export->certified);
-    while (export->next_want >= api->oldest && export->next_want <= tip && has_room(export)) {
+    while (has_more_to_want(export) && has_room(export)) {
         if (!want(api, export->next_want, export->certified)) return;
         *place_of(export, export->next_want) = NULL;
         export->next_want++;

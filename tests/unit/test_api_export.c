@@ -3,6 +3,7 @@
  * server and client on loopback over a loop side in memory (tests/unit/api_world.h). */
 #include "tests/unit/api_world.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -399,6 +400,72 @@ static void export_holds_no_more_when_preblocks_grow(void **unused)
     close_world(&world);
 }
 
+/* Takes what is wanted until nothing more comes, and only then answers it: the wants under way. */
+static uint64_t answer_all_wants(struct world *world)
+{
+    struct api_request *requests[API_WANTS_MAX];
+    uint64_t count = 0;
+    struct pollfd poll_fd = {.fd = api_fd(world->api), .events = POLLIN};
+    while (poll(&poll_fd, 1, 50) > 0) {
+        api_drain_fd(world->api);
+        struct api_request *request;
+        while ((request = api_take(world->api)) != NULL) {
+            assert_int_equal(request->kind, API_REQUEST_WANT);
+            assert_in_range(count, 0, API_WANTS_MAX - 1);
+            requests[count++] = request;
+        }
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t index = requests[i]->index;
+        assert_in_range(index, 1, world->loop->made);
+        api_post_item(world->api, index, requests[i]->certified, world->loop->subdags[index - 1]);
+        api_request_free(requests[i]);
+    }
+    return count;
+}
+
+static uint64_t most_wants(struct world *world)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < 5; i++)
+        most = u64_max(most, answer_all_wants(world));
+    return most;
+}
+
+/* Streams that wait at the tip, or for certificates, want nothing: they take no share from a reader. */
+static void export_gives_idle_streams_no_share_of_the_wants(void **unused)
+{
+    (void)unused;
+    struct world world = open_world(NULL);
+    world.loop->hold_certified = true;
+    for (int i = 0; i < 200; i++)
+        memory_loop_make(world.loop, 1, 1000);
+    for (uint32_t i = 1; i < API_EXPORTS_MAX; i++) {
+        const bool certified = i % 2 == 0;
+        (void)open_export(&world, certified ? 0 : 200, certified);
+        expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    }
+    assert_int_equal(world.loop->wants, 0);
+    (void)open_export(&world, 0, false);
+    assert_int_equal(most_wants(&world), API_EXPORT_AHEAD_MAX);
+    close_world(&world);
+}
+
+/* Those that read divide them: all are at the same place here, so they want the same. */
+static void export_divides_the_wants_among_readers(void **unused)
+{
+    (void)unused;
+    struct world world = open_world(NULL);
+    for (uint32_t i = 0; i < API_EXPORTS_MAX; i++) {
+        (void)open_export(&world, 0, false);
+        expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
+    }
+    for (int i = 0; i < 200; i++)
+        memory_loop_make(world.loop, 1, 1000);
+    assert_int_equal(most_wants(&world), API_WANTS_MAX / API_EXPORTS_MAX);
+    close_world(&world);
+}
+
 static void client_refuses_what_is_not_an_address(void **unused)
 {
     (void)unused;
@@ -448,6 +515,8 @@ int main(void)
         cmocka_unit_test(export_reads_many_small_preblocks_ahead),
         cmocka_unit_test(export_reads_few_large_preblocks_ahead),
         cmocka_unit_test(export_holds_no_more_when_preblocks_grow),
+        cmocka_unit_test(export_gives_idle_streams_no_share_of_the_wants),
+        cmocka_unit_test(export_divides_the_wants_among_readers),
         cmocka_unit_test(client_refuses_what_is_not_an_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
