@@ -206,7 +206,7 @@ static uint64_t choose_batch(struct world *world, authority_t member)
     uint64_t count = world->registry.batches_count;
 
     if (choice == 0 && count > 0 &&
-        world->registry.top_round < world->checkers.last_anchor_round + NAMING_LAG_MAX) {
+        world->registry.top_round < world->checkers.made_round + NAMING_LAG_MAX) {
         uint64_t number = count - 1 - random_below(&adversary->random, u64_min(count, 10));
         if (registry_batch(&world->registry, number)->executed == 0) return number;
     }

@@ -73,15 +73,37 @@ void check_agreement_certificate(struct sim_node *node, uint64_t index, struct b
                    node->index, (unsigned long long)index);
 }
 
-void check_agreement_ordering(struct sim_node *node, struct bytes key, struct bytes value)
+/* The first one to come sets the value. */
+static void check_equal(struct sim_node *node, uint64_t sequence, struct bytes value)
 {
-    struct checkers *checkers = &node->world->checkers;
-    struct reader reader = reader_make(key.data, key.len);
-    uint64_t sequence = reader_u64_be(&reader);
     struct digest digest;
 
-    CHECK(reader_done(&reader));
     crypto_hash_one(&digest, value.data, value.len);
+    if (!digest_equal(slot_map_add(&node->world->checkers.orderings, sequence, &digest), &digest))
+        world_fail(node->world, FAILURE_SAFETY, "fork: node %u orders otherwise at %llu",
+                   node->index, (unsigned long long)sequence);
+}
+
+void check_agreement_made(struct sim_node *node, struct bytes key, struct bytes value)
+{
+    struct checkers *checkers = &node->world->checkers;
+    struct ordering_record record;
+    uint64_t sequence;
+
+    CHECK(number_of_key(&sequence, key) == OK);
+    if (node->world->options.steady) check_latency_ordering(node, value);
+    if (sequence <= checkers->ordered_count) check_equal(node, sequence, value);
+    if (sequence != checkers->made_count + 1) return;
+    checkers->made_count = sequence;
+    if (ordering_record_open(&record, value) == OK) checkers->made_round = record.anchor.round;
+}
+
+static void check_ordering(struct sim_node *node, struct bytes key, struct bytes value)
+{
+    struct checkers *checkers = &node->world->checkers;
+    uint64_t sequence;
+
+    CHECK(number_of_key(&sequence, key) == OK);
     if (sequence == checkers->ordered_count + 1) {
         checkers->ordered_count = sequence;
         check_order_ordering(node, key, value);
@@ -90,10 +112,19 @@ void check_agreement_ordering(struct sim_node *node, struct bytes key, struct by
         world_fail(node->world, FAILURE_SAFETY, "node %u orders %llu when %llu is the last",
                    node->index, (unsigned long long)sequence,
                    (unsigned long long)checkers->ordered_count);
-    if (node->world->options.steady) check_latency_ordering(node, value);
-    if (!digest_equal(slot_map_add(&checkers->orderings, sequence, &digest), &digest))
-        world_fail(node->world, FAILURE_SAFETY, "fork: node %u orders otherwise at %llu",
-                   node->index, (unsigned long long)sequence);
+    check_equal(node, sequence, value);
+    node->ordered = sequence;
+}
+
+void check_agreement_durable(struct sim_node *node)
+{
+    const struct table *records = &node->disk.tables[TABLE_ORDERING];
+    uint8_t key[CORE_KEY_BYTES_MAX];
+    size_t len = key_of_number(key, node->ordered + 1);
+    size_t position = table_seek(records, (struct bytes){key, len});
+
+    for (; position < records->count; position++)
+        check_ordering(node, table_key(records, position), table_value(records, position));
 }
 
 void checkers_close(struct checkers *checkers)

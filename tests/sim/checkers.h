@@ -39,7 +39,10 @@ struct checkers {
     struct digest *preblocks; /* digest of record by index - 1, as first seen */
     uint64_t preblocks_count;
     uint64_t preblocks_capacity;
-    uint64_t ordered_count; /* highest sequence seen anywhere */
+    uint64_t ordered_count; /* highest sequence durable anywhere */
+    uint64_t
+        made_count; /* highest sequence made anywhere, and the round of its anchor: what the adversary sees */
+    round_t made_round;
     struct slot_map orderings;
     /* signing: one map per member, over all its lives */
     struct slot_map signed_slots[SIM_NODES_MAX];
@@ -63,8 +66,11 @@ void check_agreement_preblock(struct sim_node *node, uint64_t index, struct byte
 /* A quorum for a pre-block was announced. */
 void check_agreement_certificate(struct sim_node *node, uint64_t index, struct bytes quorum);
 
-/* An ordering record was made. */
-void check_agreement_ordering(struct sim_node *node, struct bytes key, struct bytes value);
+/* An ordering record was made. It may be lost yet, with what it rests on: an own vote that has not left. */
+void check_agreement_made(struct sim_node *node, struct bytes key, struct bytes value);
+
+/* A sync is over, or a crash: what of the ordering records is durable now is so for ever. */
+void check_agreement_durable(struct sim_node *node);
 
 /* A control message leaves the machine of an honest member. */
 void check_signing_message(struct sim_node *node, const struct packet *packet);

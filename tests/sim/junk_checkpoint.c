@@ -37,7 +37,7 @@ static void forge(struct world *world, authority_t member, struct checkpoint_pro
 {
     struct random *random = &world->adversary.random;
     uint64_t sequence =
-        CHECKPOINT_INTERVAL * (2 + world->checkers.ordered_count / CHECKPOINT_INTERVAL);
+        CHECKPOINT_INTERVAL * (2 + world->checkers.made_count / CHECKPOINT_INTERVAL);
     struct bytes record = fake_record(sequence);
     bool alone = random_chance(random, 300000);
     bool repeated = random_chance(random, 500000);

@@ -176,7 +176,7 @@ static void write_record(struct sim_node *node, const struct core_action *action
                                                                         : DISK_ERASE_BELOW;
     CHECK(action->key.len <= CORE_KEY_BYTES_MAX);
     if (kind == DISK_PUT && action->table == TABLE_ORDERING)
-        check_agreement_ordering(node, action->key, action->value);
+        check_agreement_made(node, action->key, action->value);
     if (kind == DISK_PUT && node->restored) check_memory_record(node, action);
     disk_write(&node->disk, kind, action->table, action->key, action->value);
     if (kind == DISK_PUT && action->table == TABLE_CHECKPOINTS && node->world->options.prune > 0)
@@ -346,6 +346,7 @@ void node_crash(struct sim_node *node)
     node->life++;
     drop_held(node);
     disk_crash(&node->disk, &node->world->random);
+    check_agreement_durable(node);
     network_node_down(node->world, node->index);
 }
 
@@ -353,6 +354,7 @@ void node_wipe(struct sim_node *node)
 {
     if (node->up) node_crash(node);
     disk_wipe(&node->disk);
+    node->ordered = 0;
     node->wiped = true;
     node->read_again = true;
 }
@@ -461,6 +463,7 @@ void node_handle(struct sim_node *node, const struct sim_event *event)
     case SIM_SYNC:
         disk_finish_sync(&node->disk, event->value);
         release_durable(node);
+        check_agreement_durable(node);
         begin_sync(node);
         return;
     case SIM_BATCH_SYNC:

@@ -56,6 +56,7 @@ struct sim_node {
     uint64_t stuck_us;  /* time of the last step, and how many steps had that time */
     uint64_t stuck_steps;
     uint64_t steps;
+    uint64_t ordered;   /* last ordering record of this store that was checked */
     uint64_t delivered; /* index of the last pre-block delivered, over all lives */
     uint64_t given_up;  /* own batches below this number are not named again after a start */
     bool read_again;    /* delivery starts again below `delivered` after a wipe */

@@ -38,6 +38,7 @@ void old_copy_put_back(struct sim_node *node)
     node->disk = copy.disk;
     node->wiped = copy.wiped;
     node->delivered = copy.delivered;
+    node->ordered = 0;
     node->given_up = copy.given_up;
     node->restored = true;
     give_up_forgotten(node);
