@@ -1,7 +1,6 @@
 /* Goal: strangers who open connections and say nothing neither close the gRPC ports nor take the
  * descriptors that the store needs. Method: a real server in a process with few descriptors, a child
  * that opens more connections than there are descriptors. */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -11,6 +10,7 @@
 
 #include "consensus/node/api_accept.h"
 #include "tests/unit/api_world.h"
+#include "tests/unit/loopback.h"
 
 #define DESCRIPTORS 256u
 #define STRANGERS   400u
@@ -25,16 +25,6 @@ struct strangers {
     pid_t pid;
 };
 
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) _exit(2);
-    return fd;
-}
-
 static void be_strangers(int pipe)
 {
     int fds[STRANGERS];
@@ -43,7 +33,7 @@ static void be_strangers(int pipe)
 
     if (read(pipe, &port, sizeof port) != (ssize_t)sizeof port) _exit(1);
     for (size_t i = 0; i < STRANGERS; i++)
-        fds[i] = connect_to(port);
+        fds[i] = loopback_connect(port);
     if (write(pipe, &word, 1) != 1 || read(pipe, &word, 1) != 1) _exit(3);
     for (size_t i = 0; i < STRANGERS; i++)
         (void)close(fds[i]);

@@ -1,10 +1,8 @@
 /* Goal: a server with few descriptors neither takes all of them for connections that say nothing, nor spins
  * or closes its port for good when there is none left. Method: a real server in a process with a low
  * limit, clients in child processes. */
-#include <arpa/inet.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/http_server.h"
+#include "tests/unit/loopback.h"
 #include "tests/unit/unit.h"
 
 #define DESCRIPTORS 96u
@@ -75,16 +74,6 @@ static void turn(void)
 
 /* ---- clients --------------------------------------------------------------------------------- */
 
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) _exit(2);
-    return fd;
-}
-
 /* Opens STRANGERS connections, says so, and keeps them until it is told to end. */
 static void be_strangers(uint16_t port, int pipe)
 {
@@ -95,7 +84,7 @@ static void be_strangers(uint16_t port, int pipe)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(1);
     for (size_t i = 0; i < STRANGERS; i++)
-        (void)connect_to(port);
+        (void)loopback_connect(port);
     if (write(pipe, &word, 1) != 1 || read(pipe, &word, 1) != 1) _exit(3);
     _exit(0);
 }
@@ -106,7 +95,7 @@ static void be_a_client(uint16_t port, int pipe)
     static const char request[] = "GET /hello HTTP/1.0\r\n\r\n";
     char answer[16] = "";
     char word = 'x';
-    int fd = connect_to(port);
+    int fd = loopback_connect(port);
 
     if (write(fd, request, sizeof request - 1) != (ssize_t)sizeof request - 1) _exit(3);
     if (write(pipe, &word, 1) != 1) _exit(4);
