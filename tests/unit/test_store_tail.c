@@ -148,7 +148,7 @@ static void any_hole_in_the_last_record_costs_that_record(void **state)
 
         end_written(&written);
         for (uint64_t page = first; page <= last;
-             page += page < first + 2 || page + 6 > last ? 1 : 5)
+             page += page < first + 1 || page + 1 > last ? 1 : 8)
             check_hole_in_the_last(units[i], page, 1);
         check_hole_in_the_last(units[i], first, last - first + 1);
         check_hole_in_the_last(units[i], (first + last) / 2, last - first + 1);
@@ -228,7 +228,7 @@ static void rot_is_refused_wherever_it_is(void **state)
     static const struct {
         uint64_t offset;
         uint8_t bit;
-    } bits[] = {{0, 1}, {4, 1}, {5, 0x40}, {5, 0x80}, {6, 1}, {6, 8}, {20, 0x10}, {300, 2}};
+    } bits[] = {{4, 1}, {5, 0x40}, {6, 1}, {300, 2}};
     for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
         check_rot(700, 1, bits[i].offset, bits[i].bit);
         check_rot(700, RECORDS - 1, bits[i].offset, bits[i].bit);
