@@ -362,12 +362,12 @@ static void export_reads_few_large_preblocks_ahead(void **unused)
     struct world world = open_world(NULL);
     for (int i = 0; i < 40; i++)
         memory_loop_make(world.loop, 6, 200000);
-    memory_loop_make(world.loop, 30, 200000);
+    memory_loop_make(world.loop, 70, 200000);
     struct client_export *export = open_export(&world, 0, false);
     settle(&world);
     struct api_counters counters = api_counters_of(&world);
     assert_true(counters.exported < 36);
-    assert_int_equal(world.loop->wants, counters.exported + 3); /* of 1.2 MB each */
+    assert_int_equal(world.loop->wants, counters.exported + 11); /* of 1.2 MB each */
     expect_and_free(&world, CLIENT_EVENT_EXPORT_UP, 0);
     expect_ids(&world, 1, 41);
     assert_in_range(world.loop->wants, 41, 43);
