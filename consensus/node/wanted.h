@@ -1,9 +1,9 @@
-/* Batches that the core asked peers for: an answer to anything else is refused, so that nobody can make
- * this node store what it likes under the name of an answer.
+/* Batches that the core or a repair (repairs.h) asked peers for: an answer to anything else is refused, so that
+ * nobody can make this node store what it likes under the name of an answer.
  *
  * Bounded, oldest forgotten first. A batch that never comes must not take the place of one that may: a
  * member can name batches that never were, and each is asked for. What is forgotten here and still
- * missing is asked for again by the core's own timer, which notes it again. Loop thread only. */
+ * missing is asked for again by the timer of who asked, which notes it again. Loop thread only. */
 #ifndef CONSENSUS_NODE_WANTED_H
 #define CONSENSUS_NODE_WANTED_H
 

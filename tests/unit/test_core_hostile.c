@@ -1,10 +1,14 @@
 /* Whole cores in virtual time (core_world.h) with one member that signs what it likes. Goal: nothing a
  * member says makes an honest node lose a batch, stop, or store without bound. Method: node 3 of four is
  * stopped and the test speaks for it with its key. */
+#include <stdlib.h>
+
 #include "common/codec.h"
 #include "common/crypto.h"
+#include "consensus/core/checkpoint.h"
 #include "consensus/core/wire.h"
 #include "tests/unit/core_world.h"
+#include "tests/unit/core_world_store.h"
 #include "tests/unit/unit.h"
 
 #define NODES   4u
@@ -334,6 +338,89 @@ static void one_member_cannot_claim_that_we_are_behind(void **state)
     world_close(world);
 }
 
+/* ---- stores that say what was not ---------------------------------------------------------------- */
+
+struct kept {
+    struct table tables[CORE_TABLES];
+};
+
+/* Node 0's store, as it writes it. */
+static void keep(void *context, uint32_t node, const struct core_action *action)
+{
+    struct kept *kept = context;
+    struct table *table;
+
+    if (node != 0 || action->table >= CORE_TABLES) return;
+    table = &kept->tables[action->table];
+    if (action->kind == CORE_ACTION_PERSIST) world_table_put(table, action->key, action->value);
+    if (action->kind == CORE_ACTION_ERASE) world_table_erase_key(table, action->key);
+    if (action->kind == CORE_ACTION_ERASE_BELOW)
+        world_table_erase(table, 0, world_table_lower(table, action->key));
+}
+
+/* What a core says to these rows at a start. */
+static enum status try_recover(struct world *world, const struct kept *kept)
+{
+    const struct core_options options = {.committee = world_committee(world),
+                                         .self = 0,
+                                         .key = *world_key(world, 0),
+                                         .parameters = core_parameters_default()};
+    void *memory = calloc(1, core_bytes(&options) + 64);
+    enum status status = OK;
+    struct core *core;
+
+    assert_non_null(memory);
+    assert_int_equal(core_init(&core, (void *)(((uintptr_t)memory + 63) / 64 * 64), &options), OK);
+    for (int t = 0; t < CORE_TABLES && status == OK; t++) {
+        uint8_t key[CORE_KEY_BYTES_MAX];
+        size_t len = core_recover_first(core, (enum core_table)t, key);
+        const struct table *table = &kept->tables[t];
+
+        if (len == SIZE_MAX) continue;
+        size_t i = world_table_lower(table, (struct bytes){key, len});
+        for (; i < table->count && status == OK; i++)
+            status = core_recover(core, (enum core_table)t,
+                                  (struct bytes){table->rows[i].key, table->rows[i].key_len},
+                                  (struct bytes){table->rows[i].value, table->rows[i].value_len});
+    }
+    free(memory);
+    return status;
+}
+
+/* The last checkpoint is signed again after a start: one that is not what the ordering records lead to, or that lies
+ * beyond what was cut, would be a second signature for one number. */
+static void a_checkpoint_that_was_not_made_is_refused_at_a_start(void **state)
+{
+    enum { SEQUENCE_AT = 9, ROUND_AT = 17, RECORD_AT = 25 };
+    static const struct {
+        size_t at;
+        uint8_t with;
+        uint8_t rounds; /* times 256, so that the round can be that of the sequence number */
+    } changes[] = {{SEQUENCE_AT, CHECKPOINT_INTERVAL, 1}, {ROUND_AT, 1, 0}, {RECORD_AT, 1, 0}};
+    struct world *world = open_world();
+    static struct kept kept;
+
+    (void)state;
+    world_watch(world, keep, &kept);
+    while (kept.tables[TABLE_CHECKPOINTS].count == 0)
+        world_run(world, 100000);
+    world_run(world, 500000);
+    assert_int_equal(try_recover(world, &kept), OK);
+    const struct table *checkpoints = &kept.tables[TABLE_CHECKPOINTS];
+    uint8_t *value = checkpoints->rows[checkpoints->count - 1].value;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        const uint8_t before = value[changes[i].at];
+        value[changes[i].at] = (uint8_t)(before + changes[i].with);
+        value[ROUND_AT + 1] = (uint8_t)(value[ROUND_AT + 1] + changes[i].rounds);
+        assert_int_equal(try_recover(world, &kept), ERR_CORRUPT);
+        value[changes[i].at] = before;
+        value[ROUND_AT + 1] = (uint8_t)(value[ROUND_AT + 1] - changes[i].rounds);
+    }
+    for (int t = 0; t < CORE_TABLES; t++)
+        world_table_free(&kept.tables[t]);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +432,7 @@ int main(void)
         cmocka_unit_test(one_member_cannot_claim_that_we_are_behind),
         cmocka_unit_test(execution_takes_no_batch_from_a_vote),
         cmocka_unit_test(executed_batch_is_not_owed_to_who_names_it),
+        cmocka_unit_test(a_checkpoint_that_was_not_made_is_refused_at_a_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
